@@ -1,0 +1,1 @@
+//! Composable Tower layers that process XMPP stanzas inside any host server.
