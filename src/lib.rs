@@ -27,3 +27,5 @@
 )]
 // `pub` means public: what stays inside says `pub(crate)` or nothing.
 #![warn(unreachable_pub, missing_debug_implementations)]
+
+pub mod stanza;

@@ -1,0 +1,164 @@
+//! Looking into a stanza, and edits.
+
+use std::sync::Arc;
+
+use super::element::{Element, ElementRef};
+use super::fragment::{Fragment, Slot};
+use super::raw::Child;
+use super::{Stanza, ns};
+
+/// What was changed since the stanza was read or built. The shared body is
+/// never touched.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Edits {
+    /// Indexes of the body's children that are gone, in order.
+    dropped: Vec<usize>,
+    /// Children that came, in order.
+    added: Vec<Arc<Fragment>>,
+}
+
+impl Stanza {
+    /// Does a direct child stand in this namespace? Costs a few nanoseconds
+    /// when none does.
+    pub fn mentions(&self, namespace: &str) -> bool {
+        self.candidates(|fragment| fragment.may_mention(namespace))
+            .any(|slot| slot.node.namespace == namespace)
+    }
+
+    /// Is there such a direct child? Builds no tree.
+    pub fn has_child(&self, name: &str, namespace: &str) -> bool {
+        self.find(name, namespace).is_some()
+    }
+
+    /// The first such direct child. Its tree is built when first asked for
+    /// and kept for all copies of the stanza.
+    pub fn child(&self, name: &str, namespace: &str) -> Option<ElementRef<'_>> {
+        self.find(name, namespace).map(Slot::tree)
+    }
+
+    /// The direct child elements in order.
+    pub fn children(&self) -> impl Iterator<Item = ElementRef<'_>> {
+        self.candidates(|_| true).map(Slot::tree)
+    }
+
+    /// The first child element.
+    pub fn payload(&self) -> Option<ElementRef<'_>> {
+        self.children().next()
+    }
+
+    /// Has it a `<body/>`, even an empty one?
+    pub fn has_body(&self) -> bool {
+        self.has_child("body", ns::CLIENT)
+    }
+
+    /// The text of the first `<body/>`.
+    pub fn body_text(&self) -> Option<String> {
+        self.child("body", ns::CLIENT).map(ElementRef::text)
+    }
+
+    /// Adds a child at the end.
+    pub fn push(&mut self, child: impl Into<Child>) {
+        let fragment = child.into().into_fragment();
+        if self.body.is_none() && self.edits.is_none() {
+            self.body = Some(fragment);
+        } else {
+            self.edits_mut().added.push(fragment);
+        }
+    }
+
+    /// Removes the direct children that `doomed` picks; says how many.
+    pub fn remove_children(&mut self, mut doomed: impl FnMut(ElementRef<'_>) -> bool) -> usize {
+        self.remove_slots(|slot| doomed(slot.tree()))
+    }
+
+    /// Removes all direct children of this name and namespace; says how many.
+    pub fn remove_child(&mut self, name: &str, namespace: &str) -> usize {
+        if !self.has_child(name, namespace) {
+            return 0;
+        }
+        self.remove_slots(|slot| slot.is(name, namespace))
+    }
+
+    /// Adds a child of the content namespace with text.
+    pub fn with_text_child(self, name: &str, text: &str) -> Self {
+        self.with_child(Element::new(name, ns::CLIENT).with_text(text))
+    }
+
+    pub(super) fn write_children(&self, out: &mut String) {
+        let dropped: &[usize] = self.edits.as_ref().map_or(&[], |edits| &edits.dropped);
+        if let Some(body) = &self.body {
+            let mut kept = 0;
+            for &index in dropped {
+                let node = &body.nodes()[index];
+                out.push_str(&body.text[kept..node.start]);
+                kept = node.end;
+            }
+            out.push_str(&body.text[kept..]);
+        }
+        for fragment in self.edits.iter().flat_map(|edits| &edits.added) {
+            out.push_str(&fragment.text);
+        }
+    }
+
+    pub(super) fn child_names(&self) -> impl Iterator<Item = &str> {
+        self.candidates(|_| true)
+            .map(|slot| slot.node.name(&slot.fragment.text))
+    }
+
+    fn find(&self, name: &str, namespace: &str) -> Option<Slot<'_>> {
+        self.candidates(|fragment| fragment.may_have(name, namespace))
+            .find(|slot| slot.is(name, namespace))
+    }
+
+    /// The children of the fragments that `may` admits.
+    fn candidates(&self, may: impl Fn(&Fragment) -> bool) -> impl Iterator<Item = Slot<'_>> {
+        let edits = self.edits.as_deref();
+        let body = self.body.as_deref().filter(|body| may(body));
+        let kept = body.into_iter().flat_map(move |fragment| {
+            fragment
+                .nodes()
+                .iter()
+                .enumerate()
+                .filter(move |(index, _)| {
+                    edits.is_none_or(|edits| edits.dropped.binary_search(index).is_err())
+                })
+                .map(move |(_, node)| Slot { fragment, node })
+        });
+        let added = edits
+            .into_iter()
+            .flat_map(|edits| &edits.added)
+            .filter(move |fragment| may(fragment))
+            .flat_map(|fragment| fragment.nodes().iter().map(|node| Slot { fragment, node }));
+        kept.chain(added)
+    }
+
+    fn remove_slots(&mut self, mut doomed: impl FnMut(Slot<'_>) -> bool) -> usize {
+        let mut edits = self.edits.as_deref().cloned().unwrap_or_default();
+        let before = edits.dropped.len() + edits.added.len();
+        let mut gone = 0;
+        if let Some(fragment) = self.body.as_deref() {
+            for (index, node) in fragment.nodes().iter().enumerate() {
+                if let Err(at) = edits.dropped.binary_search(&index)
+                    && doomed(Slot { fragment, node })
+                {
+                    edits.dropped.insert(at, index);
+                    gone += 1;
+                }
+            }
+        }
+        edits.added.retain(|fragment| {
+            let node = &fragment.nodes()[0];
+            let doomed = doomed(Slot { fragment, node });
+            gone += usize::from(doomed);
+            !doomed
+        });
+        if gone > 0 || before > 0 {
+            self.edits = Some(Arc::new(edits));
+        }
+        gone
+    }
+
+    fn edits_mut(&mut self) -> &mut Edits {
+        Arc::make_mut(self.edits.get_or_insert_default())
+    }
+}

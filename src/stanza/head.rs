@@ -1,0 +1,128 @@
+//! The typed head: what the start tag of a stanza says.
+
+use jid::Jid;
+
+use super::types::{Kind, Type};
+use super::{escape, ns};
+
+/// Kind and attributes, parsed once and authoritative from then on.
+#[derive(Clone, Debug)]
+pub(super) struct Head {
+    pub(super) kind: Kind,
+    pub(super) type_: Option<Type>,
+    pub(super) from: Option<Address>,
+    pub(super) to: Option<Address>,
+    pub(super) id: Option<String>,
+    pub(super) lang: Option<String>,
+    pub(super) others: Vec<Attribute>,
+}
+
+/// An address, or the text that should have been one.
+#[derive(Clone, Debug)]
+pub(super) enum Address {
+    Jid(Jid),
+    Faulty(Box<str>),
+}
+
+/// An attribute that RFC 6120 does not define.
+#[derive(Clone, Debug)]
+pub(super) struct Attribute {
+    pub(super) namespace: Option<Box<str>>,
+    pub(super) name: Box<str>,
+    pub(super) value: Box<str>,
+}
+
+impl Address {
+    pub(super) fn parse(text: &str) -> Self {
+        match Jid::new(text) {
+            Ok(jid) => Address::Jid(jid),
+            Err(_) => Address::Faulty(text.into()),
+        }
+    }
+
+    pub(super) fn jid(&self) -> Option<&Jid> {
+        match self {
+            Address::Jid(jid) => Some(jid),
+            Address::Faulty(_) => None,
+        }
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Address::Jid(jid) => jid.as_str(),
+            Address::Faulty(text) => text,
+        }
+    }
+}
+
+impl Head {
+    pub(super) fn new(kind: Kind) -> Self {
+        Head {
+            kind,
+            type_: None,
+            from: None,
+            to: None,
+            id: None,
+            lang: None,
+            others: Vec::new(),
+        }
+    }
+
+    /// Takes an attribute as it was read.
+    pub(super) fn read_attribute(&mut self, namespace: Option<&str>, name: &str, value: String) {
+        match (namespace, name) {
+            (None, "type") => self.type_ = Some(Type::from(value.as_str())),
+            (None, "from") => self.from = Some(Address::parse(&value)),
+            (None, "to") => self.to = Some(Address::parse(&value)),
+            (None, "id") => self.id = Some(value),
+            (Some(ns::XML), "lang") => self.lang = Some(value),
+            _ => self.others.push(Attribute {
+                namespace: namespace.map(Into::into),
+                name: name.into(),
+                value: value.into(),
+            }),
+        }
+    }
+
+    /// Writes the start tag without its end, and without `to`: that comes
+    /// last, so that one text serves many recipients.
+    pub(super) fn write_without_to(&self, namespace: Option<&str>, out: &mut String) {
+        out.push('<');
+        out.push_str(self.kind.as_str());
+        if let Some(namespace) = namespace {
+            escape::push_attribute("xmlns", namespace, out);
+        }
+        if let Some(from) = &self.from {
+            escape::push_attribute("from", from.as_str(), out);
+        }
+        if let Some(id) = &self.id {
+            escape::push_attribute("id", id, out);
+        }
+        if let Some(type_) = &self.type_ {
+            escape::push_attribute("type", type_.as_str(), out);
+        }
+        if let Some(lang) = &self.lang {
+            escape::push_attribute("xml:lang", lang, out);
+        }
+        for (at, other) in self.others.iter().enumerate() {
+            match other.namespace.as_deref() {
+                None => escape::push_attribute(&other.name, &other.value, out),
+                Some(ns::XML) => {
+                    escape::push_attribute(&format!("xml:{}", other.name), &other.value, out);
+                }
+                // A prefix of its own for each is longer but always right.
+                Some(uri) => {
+                    escape::push_attribute(&format!("xmlns:a{at}"), uri, out);
+                    escape::push_attribute(&format!("a{at}:{}", other.name), &other.value, out);
+                }
+            }
+        }
+    }
+
+    pub(super) fn write(&self, namespace: Option<&str>, out: &mut String) {
+        self.write_without_to(namespace, out);
+        if let Some(to) = &self.to {
+            escape::push_attribute("to", to.as_str(), out);
+        }
+    }
+}

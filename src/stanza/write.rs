@@ -1,0 +1,134 @@
+//! The way out: stanzas as bytes.
+
+use std::sync::Arc;
+
+use jid::Jid;
+
+use super::raw::RawXml;
+use super::{Stanza, escape, ns};
+
+/// Where the written stanza is going to stand.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
+    /// On a stream whose default namespace is the content namespace, whichever
+    /// that is: nothing is declared.
+    Stream,
+    /// On its own or in a WebSocket frame: `xmlns='jabber:client'` is written.
+    Standalone,
+    /// With this default namespace.
+    Namespace(&'static str),
+}
+
+impl Form {
+    fn namespace(self) -> Option<&'static str> {
+        match self {
+            Form::Stream => None,
+            Form::Standalone => Some(ns::CLIENT),
+            Form::Namespace(namespace) => Some(namespace),
+        }
+    }
+}
+
+impl Stanza {
+    /// Appends the stanza's bytes. Children are copied as they came.
+    pub fn write(&self, out: &mut Vec<u8>, form: Form) {
+        // Lends the buffer to `String`, whose pushes need no check.
+        let mut text = String::with_capacity(self.wire_len() + 32);
+        self.write_str(&mut text, form.namespace());
+        out.extend_from_slice(text.as_bytes());
+    }
+
+    /// The stanza on its own, [`Form::Standalone`].
+    pub fn to_xml(&self) -> String {
+        let mut text = String::with_capacity(self.wire_len() + 32);
+        self.write_str(&mut text, Some(ns::CLIENT));
+        text
+    }
+
+    /// The stanza as a child of `<forwarded/>`, in `jabber:client` whatever
+    /// stream it came on (XEP-0297 §3.1).
+    pub fn as_raw(&self) -> RawXml {
+        RawXml::trusted(self.to_xml(), self.kind().as_str().len(), ns::CLIENT.into())
+    }
+
+    /// Length of the stream form in bytes; exact unless an attribute of the
+    /// stanza itself needs escaping.
+    pub fn wire_len(&self) -> usize {
+        let mut text = String::new();
+        self.write_str(&mut text, None);
+        text.len()
+    }
+
+    /// The stream form in two shared halves around the value of `to`, for
+    /// one message to many recipients. The stanza's own `to` plays no part.
+    pub fn split_at_to(&self) -> Split {
+        let mut text = String::new();
+        self.head.write_without_to(None, &mut text);
+        text.push_str(" to='");
+        let head: Arc<[u8]> = text.as_bytes().into();
+        text.clear();
+        text.push('\'');
+        self.write_contents(&mut text);
+        Split {
+            head,
+            tail: text.as_bytes().into(),
+        }
+    }
+
+    pub(super) fn write_str(&self, out: &mut String, namespace: Option<&str>) {
+        self.head.write(namespace, out);
+        self.write_contents(out);
+    }
+
+    fn write_contents(&self, out: &mut String) {
+        let tag_end = out.len();
+        out.push('>');
+        self.write_children(out);
+        if out.len() == tag_end + 1 {
+            out.truncate(tag_end);
+            out.push_str("/>");
+            return;
+        }
+        out.push_str("</");
+        out.push_str(self.kind().as_str());
+        out.push('>');
+    }
+}
+
+/// A stanza's stream form around the value of its `to`. Cloning shares it.
+#[derive(Clone, Debug)]
+pub struct Split {
+    /// Up to and including `to='`.
+    pub head: Arc<[u8]>,
+    /// From the closing quote on.
+    pub tail: Arc<[u8]>,
+}
+
+impl Split {
+    /// Appends the whole stanza, addressed to `to`.
+    pub fn write_for(&self, to: &Jid, out: &mut Vec<u8>) {
+        let mut escaped = String::new();
+        let value = Split::value(to, &mut escaped);
+        out.reserve(self.head.len() + value.len() + self.tail.len());
+        for slice in self.slices(value) {
+            out.extend_from_slice(slice);
+        }
+    }
+
+    /// The three parts, for a vectored write. `value` is [`Split::value`] of
+    /// the recipient.
+    pub fn slices<'a>(&'a self, value: &'a str) -> [&'a [u8]; 3] {
+        [&self.head, value.as_bytes(), &self.tail]
+    }
+
+    /// A recipient as an attribute value: the JID's own text, unless its
+    /// resource needs escaping; then `buffer` holds it.
+    pub fn value<'a>(to: &'a Jid, buffer: &'a mut String) -> &'a str {
+        let text = to.as_str();
+        if !text.bytes().any(|byte| matches!(byte, b'\'' | b'&' | b'<')) {
+            return text;
+        }
+        escape::attribute(text, buffer);
+        buffer
+    }
+}
