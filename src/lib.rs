@@ -28,4 +28,7 @@
 // `pub` means public: what stays inside says `pub(crate)` or nothing.
 #![warn(unreachable_pub, missing_debug_implementations)]
 
+pub mod flow;
+pub mod host;
+pub mod middleware;
 pub mod stanza;

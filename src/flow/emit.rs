@@ -1,0 +1,130 @@
+use std::sync::Arc;
+
+use jid::FullJid;
+
+use crate::stanza::Stanza;
+
+use super::{Route, Trail};
+
+/// One thing to send besides the original.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Emit {
+    /// What it is, and so how much of the stack it passes.
+    pub kind: EmitKind,
+    /// Where it goes.
+    pub target: Target,
+    /// What becomes of it if the session it went to dies before acknowledging it.
+    pub fate: Fate,
+    /// The stanza.
+    pub stanza: Stanza,
+    /// Which layers it is the work of. The shell fills this in.
+    pub trail: Trail,
+    /// The layer that made it. The shell fills this in.
+    pub by: Option<&'static str>,
+}
+
+/// How much of the stack an [`Emit`] passes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum EmitKind {
+    /// A copy of something that passed already: straight to delivery.
+    Copy,
+    /// The answer to the requester: straight to delivery; no archive, no fork.
+    Answer,
+    /// A stanza in its own right: it passes the whole stack at this route.
+    New(Route),
+}
+
+/// Where an [`Emit`] goes.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Target {
+    /// To this session of ours. The stanza's `to` stays as it is.
+    Session(FullJid),
+    /// To each of these sessions, with `to` rewritten to theirs. A broadcast is one emit.
+    Sessions(Arc<[FullJid]>),
+    /// Wherever the stanza's `to` leads.
+    Routing,
+}
+
+/// What becomes of a delivery whose session dies before acknowledging it
+/// (XEP-0198 §4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fate {
+    /// It is routed again as if the session had never been: to another
+    /// resource, to offline storage, or back as an error. For originals.
+    Reroute,
+    /// It comes back to its sender as an error. For IQ requests.
+    Bounce,
+    /// It is forgotten. For copies, room traffic and presence.
+    Drop,
+}
+
+impl Emit {
+    /// A copy for one session. It is dropped if the session dies unacked:
+    /// others have the message, and a bounce of a copy must never reach the
+    /// original sender (XEP-0280 §10.3).
+    pub fn copy(session: FullJid, stanza: Stanza) -> Self {
+        Self::new(EmitKind::Copy, Target::Session(session), Fate::Drop, stanza)
+    }
+
+    /// The same stanza for many sessions.
+    pub fn broadcast(sessions: impl Into<Arc<[FullJid]>>, stanza: Stanza) -> Self {
+        Self::new(
+            EmitKind::Copy,
+            Target::Sessions(sessions.into()),
+            Fate::Drop,
+            stanza,
+        )
+    }
+
+    /// An answer, addressed by its `to`.
+    pub fn answer(stanza: Stanza) -> Self {
+        Self::new(EmitKind::Answer, Target::Routing, Fate::Drop, stanza)
+    }
+
+    /// A new stanza that passes the whole stack at `route`.
+    pub fn new_at(route: Route, stanza: Stanza) -> Self {
+        Self::new(EmitKind::New(route), Target::Routing, Fate::Reroute, stanza)
+    }
+
+    /// The same with another fate.
+    #[must_use]
+    pub fn with_fate(mut self, fate: Fate) -> Self {
+        self.fate = fate;
+        self
+    }
+
+    fn new(kind: EmitKind, target: Target, fate: Fate, stanza: Stanza) -> Self {
+        Self {
+            kind,
+            target,
+            fate,
+            stanza,
+            trail: Trail::default(),
+            by: None,
+        }
+    }
+}
+
+impl Fate {
+    /// The fate of an original that reaches a session.
+    ///
+    /// A message is routed again unless it is an error, a headline or
+    /// groupchat (an error about room traffic would expel the account from
+    /// the room); an IQ request bounces, so that its sender need not wait;
+    /// everything else has no use later.
+    pub fn of_original(stanza: &Stanza) -> Self {
+        use crate::stanza::{Kind, MessageType};
+        match stanza.kind() {
+            Kind::Message => match stanza.message_type() {
+                MessageType::Chat | MessageType::Normal => Fate::Reroute,
+                _ => Fate::Drop,
+            },
+            Kind::Iq if stanza.is_request() => Fate::Bounce,
+            _ => Fate::Drop,
+        }
+    }
+}

@@ -1,0 +1,46 @@
+use jid::{BareJid, FullJid};
+
+/// What an outer layer tells the inner ones about an envelope.
+///
+/// One named field per fact: features do not import each other, so this page
+/// is all they know of one another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Facts {
+    /// Which sessions are to get the stanza; set outside the router, obeyed by it.
+    pub reach: Reach,
+    /// Where the stanza has been archived, and under which ID.
+    ///
+    /// On the receiver's side the stanza itself bears the stamp as well. On
+    /// the sender's side only this fact does, since the stamp must not leave
+    /// the account (XEP-0313 §3.5); copies for the sender's own sessions are
+    /// stamped from here.
+    pub archived: Option<Archived>,
+}
+
+/// An entry in an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Archived {
+    /// Whose archive.
+    pub by: BareJid,
+    /// The archive ID (XEP-0359).
+    pub id: String,
+}
+
+/// Which sessions of the account a stanza is to reach.
+///
+/// A layer that wants other recipients than RFC 6121 §8 does not send the
+/// stanza itself. It says so here, and the router delivers that one stanza,
+/// stamped by then, to them all. With a reach the router neither stores the
+/// stanza offline nor bounces it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reach {
+    /// The choice of RFC 6121 §8.
+    #[default]
+    Rfc,
+    /// These sessions besides the RFC's choice, each at most once.
+    Besides(Vec<FullJid>),
+    /// These sessions and no others.
+    Only(Vec<FullJid>),
+}

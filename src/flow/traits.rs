@@ -1,0 +1,92 @@
+//! The few questions that features ask about each other's subject. They are
+//! asked through traits of the flow, built with the stack, since features do
+//! not import each other.
+
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use jid::{BareJid, FullJid};
+
+use crate::stanza::{Element, Stanza, Time};
+
+/// Who is in which room: answered by account_muc, by a small presence
+/// tracker where it is absent, or by the host.
+pub trait Occupancy: Send + Sync {
+    /// Whether the account has anything to do with the room, so that its
+    /// messages to the bare JID are welcome.
+    fn known(&self, account: &BareJid, room: &BareJid) -> bool;
+
+    /// The account's sessions that are in the room.
+    fn sessions(&self, account: &BareJid, room: &BareJid) -> Vec<FullJid>;
+}
+
+/// The account's bookmarked rooms (XEP-0402), wherever the host keeps them.
+#[async_trait]
+pub trait Bookmarks: Send + Sync {
+    /// All bookmarks of the account.
+    async fn list(
+        &self,
+        account: &BareJid,
+    ) -> Result<Vec<Bookmark>, Box<dyn std::error::Error + Send + Sync>>;
+
+    /// All later changes, of every account, until the host ends.
+    fn subscribe(&self) -> BoxStream<'static, BookmarkChange>;
+}
+
+/// A bookmarked room (XEP-0402 §3).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Bookmark {
+    /// The room.
+    pub room: BareJid,
+    /// What the user calls it.
+    pub name: Option<String>,
+    /// Whether it is to be joined at login.
+    pub autojoin: bool,
+    /// The nick to join with.
+    pub nick: Option<String>,
+    /// The password to join with.
+    pub password: Option<String>,
+    /// What other software keeps there, untouched.
+    pub extensions: Vec<Element>,
+}
+
+/// A bookmark was set or retracted.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum BookmarkChange {
+    /// It is new or changed.
+    Set {
+        /// Whose.
+        account: BareJid,
+        /// What it says now.
+        bookmark: Bookmark,
+    },
+    /// It is gone.
+    Retracted {
+        /// Whose.
+        account: BareJid,
+        /// Which.
+        room: BareJid,
+    },
+}
+
+/// What was said in a room, where the host keeps it.
+#[async_trait]
+pub trait RoomHistory: Send + Sync {
+    /// The newest `limit` messages after `since`, oldest first, as broadcast.
+    async fn newest(&self, room: &BareJid, since: Option<Time>, limit: usize) -> Vec<Stanza>;
+}
+
+impl Bookmark {
+    /// A bookmark that joins nothing by itself.
+    pub fn new(room: BareJid) -> Self {
+        Self {
+            room,
+            name: None,
+            autojoin: false,
+            nick: None,
+            password: None,
+            extensions: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,239 @@
+use std::collections::VecDeque;
+use std::future::Future;
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+
+use futures::channel::oneshot;
+use futures::task::AtomicWaker;
+use jid::Jid;
+use thiserror::Error;
+use tower_service::Service;
+
+use crate::flow::{Emit, Envelope, Outcome, PassId, Route};
+use crate::stanza::Time;
+
+use super::{Driver, Host};
+
+/// Sets a stack to work: its entrance, and the drivers that the host runs.
+///
+/// Every driver is a future for a task of its own, on whatever runtime the
+/// host has; they end once the conductor is [closed](Conductor::close) and
+/// everything that has begun is through.
+pub fn conduct<S, H>(stack: S, host: Arc<H>, settings: Settings) -> (Conductor, Vec<Driver<S, H>>)
+where
+    S: Service<Envelope, Response = Outcome> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+    H: Host,
+{
+    let shards = settings.shards.max(1);
+    let conductor = Conductor(Arc::new(Shared {
+        shards: (0..shards).map(|_| Shard::default()).collect(),
+        passes: AtomicU64::new(1),
+        closed: AtomicBool::new(false),
+        open: AtomicUsize::new(0),
+    }));
+    let drivers = (0..shards)
+        .map(|shard| {
+            Driver::new(
+                stack.clone(),
+                host.clone(),
+                conductor.clone(),
+                shard,
+                settings,
+            )
+        })
+        .collect();
+    (conductor, drivers)
+}
+
+/// The bounds of [`conduct`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Settings {
+    /// How many drivers share the work. Lanes are spread over them by owner.
+    /// Default 1.
+    pub shards: usize,
+    /// How many stanzas may wait in one lane; one more is refused with
+    /// `resource-constraint`. Default 10,000.
+    pub lane_capacity: usize,
+    /// How many passes may follow from one stanza in a chain, before what
+    /// comes next is taken for a loop. Default 16.
+    pub max_hops: u8,
+}
+
+/// The one entrance to a stack. Cloning it is cheap.
+#[derive(Clone)]
+pub struct Conductor(pub(super) Arc<Shared>);
+
+/// What became of an envelope, once its pass is over and what it emitted is
+/// enqueued. It need not be awaited: the pass is finished all the same.
+#[derive(Debug)]
+#[must_use = "a pass goes on without its ticket; say so with `post`"]
+pub struct Ticket(oneshot::Receiver<Outcome>);
+
+/// The conductor has been closed, or its driver is gone: the envelope did not pass.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+#[error("the stack is closed")]
+pub struct Closed;
+
+/// The order in which passes run: one after the other in each lane.
+///
+/// The sending session's for what it sends, the owner's for what is for it,
+/// and one for what concerns the host as a whole.
+pub(super) type Lane = Option<Jid>;
+
+pub(super) struct Shared {
+    pub(super) shards: Vec<Shard>,
+    passes: AtomicU64,
+    closed: AtomicBool,
+    /// Jobs that have entered and are not over.
+    open: AtomicUsize,
+}
+
+#[derive(Default)]
+pub(super) struct Shard {
+    pub(super) waiting: Mutex<VecDeque<Job>>,
+    pub(super) waker: AtomicWaker,
+}
+
+pub(super) struct Job {
+    pub(super) lane: Lane,
+    pub(super) work: Work,
+}
+
+pub(super) enum Work {
+    Pass(Envelope, Option<oneshot::Sender<Outcome>>),
+    Emits(Time, Vec<Emit>),
+}
+
+impl Conductor {
+    /// Lets an envelope enter. Its pass begins when its lane's earlier ones
+    /// are over.
+    pub fn enter(&self, envelope: Envelope) -> Ticket {
+        let (sender, receiver) = oneshot::channel();
+        self.push(envelope, Some(sender));
+        Ticket(receiver)
+    }
+
+    /// The same for who does not want to know what becomes of it.
+    pub fn post(&self, envelope: Envelope) {
+        self.push(envelope, None);
+    }
+
+    /// Sends what did not come out of a pass, such as what
+    /// [`expire`](super::expire) makes of unacknowledged stanzas.
+    pub fn carry_out(&self, at: Time, emits: Vec<Emit>) {
+        // In the lane of whom it is for, after what that lane has begun.
+        for emit in emits {
+            let lane = emit.stanza.to().map(|to| to.to_bare().into());
+            self.push_job(Job {
+                lane,
+                work: Work::Emits(at, vec![emit]),
+            });
+        }
+    }
+
+    /// Lets nothing more enter from outside. What has entered is finished,
+    /// with all that follows from it; then the drivers end.
+    pub fn close(&self) {
+        self.0.closed.store(true, Ordering::SeqCst);
+        self.0.wake_all();
+    }
+
+    pub(super) fn next_pass(&self) -> PassId {
+        PassId(self.0.passes.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Enters what followed from a pass; this is allowed after closing.
+    pub(super) fn follow(&self, envelope: Envelope) {
+        self.push_job(Job {
+            lane: lane_of(&envelope.route),
+            work: Work::Pass(envelope, None),
+        });
+    }
+
+    fn push(&self, envelope: Envelope, ticket: Option<oneshot::Sender<Outcome>>) {
+        if self.0.closed.load(Ordering::SeqCst) {
+            return; // Dropping the sender tells the ticket.
+        }
+        self.push_job(Job {
+            lane: lane_of(&envelope.route),
+            work: Work::Pass(envelope, ticket),
+        });
+    }
+
+    fn push_job(&self, job: Job) {
+        self.0.open.fetch_add(1, Ordering::SeqCst);
+        let shards = &self.0.shards;
+        let shard = match shards.len() {
+            1 => 0,
+            // Every lane of an owner is on one shard: which one is the same
+            // in every run, so that a seeded test stays what it was.
+            many => {
+                let owner = job.lane.as_ref().map(|lane| (lane.node(), lane.domain()));
+                let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(owner);
+                usize::try_from(hash % many as u64).unwrap_or_default()
+            }
+        };
+        let shard = &shards[shard];
+        shard
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push_back(job);
+        shard.waker.wake();
+    }
+}
+
+impl Shared {
+    /// A job is over. What it led to has entered before.
+    pub(super) fn job_over(&self) {
+        let left = self.open.fetch_sub(1, Ordering::SeqCst) - 1;
+        if left == 0 && self.closed.load(Ordering::SeqCst) {
+            self.wake_all();
+        }
+    }
+
+    /// Nothing can come any more: the drivers may end.
+    pub(super) fn is_done(&self) -> bool {
+        self.closed.load(Ordering::SeqCst) && self.open.load(Ordering::SeqCst) == 0
+    }
+
+    fn wake_all(&self) {
+        for shard in &self.shards {
+            shard.waker.wake();
+        }
+    }
+}
+
+fn lane_of(route: &Route) -> Lane {
+    route.owner().cloned()
+}
+
+impl Future for Ticket {
+    type Output = Result<Outcome, Closed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(cx).map_err(|_| Closed)
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            shards: 1,
+            lane_capacity: 10_000,
+            max_hops: 16,
+        }
+    }
+}
+
+impl std::fmt::Debug for Conductor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Conductor")
+    }
+}

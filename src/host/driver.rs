@@ -1,0 +1,183 @@
+use std::collections::{HashMap, VecDeque};
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt};
+use tower_service::Service;
+
+use crate::flow::{Envelope, Outcome, What};
+
+use super::conduct::{Conductor, Job, Lane, Work};
+use super::pass::Passes;
+use super::{Host, Settings};
+
+/// How many jobs a driver starts before it lets other tasks of the runtime run.
+const PATIENCE: usize = 256;
+
+/// Runs the passes of one shard: a future for a task of the host's runtime.
+///
+/// In each lane one pass runs at a time, with everything it emits enqueued
+/// before the next begins; different lanes do not wait for each other.
+#[must_use = "nothing passes the stack unless the driver is polled"]
+pub struct Driver<S, H> {
+    stack: S,
+    passes: Arc<Passes<H>>,
+    shard: usize,
+    lane_capacity: usize,
+    /// What waits behind the job that runs in each busy lane.
+    lanes: HashMap<Lane, VecDeque<Job>>,
+    running: FuturesUnordered<Running>,
+}
+
+/// A job under way; it ends with the lane that it kept busy, if any.
+type Running = BoxFuture<'static, Option<Lane>>;
+
+impl<S, H> Driver<S, H>
+where
+    S: Service<Envelope, Response = Outcome> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
+    H: Host,
+{
+    pub(super) fn new(
+        stack: S,
+        host: Arc<H>,
+        conductor: Conductor,
+        shard: usize,
+        settings: Settings,
+    ) -> Self {
+        Self {
+            stack,
+            passes: Arc::new(Passes {
+                host,
+                conductor,
+                max_hops: settings.max_hops,
+            }),
+            shard,
+            lane_capacity: settings.lane_capacity,
+            lanes: HashMap::new(),
+            running: FuturesUnordered::new(),
+        }
+    }
+
+    fn next_job(&self) -> Option<Job> {
+        self.passes.conductor.0.shards[self.shard]
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop_front()
+    }
+
+    /// Starts a job, or lets it wait for its lane, or refuses it if too many
+    /// wait there. Events are never refused: state hangs on them.
+    fn admit(&mut self, job: Job, cx: &mut Context<'_>) {
+        let Some(waiting) = self.lanes.get_mut(&job.lane) else {
+            self.lanes.insert(job.lane.clone(), VecDeque::new());
+            return self.start(job, cx);
+        };
+        if waiting.len() < self.lane_capacity || !job.is_stanza() {
+            waiting.push_back(job);
+            return;
+        }
+        let passes = self.passes.clone();
+        let mut refusing = async move {
+            passes.refuse(job.work).await;
+            None
+        }
+        .boxed();
+        if refusing.as_mut().poll(cx).is_pending() {
+            self.running.push(refusing);
+        }
+    }
+
+    /// Runs the job, and as many after it in its lane as end at once.
+    fn start(&mut self, job: Job, cx: &mut Context<'_>) {
+        let mut next = Some(job);
+        while let Some(job) = next {
+            let mut running = self.run(job);
+            // Most passes wait for nothing: they are over with the first poll.
+            match running.as_mut().poll(cx) {
+                Poll::Ready(lane) => next = self.release(lane),
+                Poll::Pending => {
+                    self.running.push(running);
+                    return;
+                }
+            }
+        }
+    }
+
+    fn run(&self, job: Job) -> Running {
+        let (passes, stack) = (self.passes.clone(), self.stack.clone());
+        async move {
+            match job.work {
+                Work::Pass(envelope, ticket) => passes.pass(stack, envelope, ticket).await,
+                Work::Emits(at, emits) => passes.carry_out(at, emits).await,
+            }
+            Some(job.lane)
+        }
+        .boxed()
+    }
+
+    /// A job is over: the lane's next one, or else the lane is forgotten.
+    fn release(&mut self, lane: Option<Lane>) -> Option<Job> {
+        self.passes.conductor.0.job_over();
+        let lane = lane?;
+        let next = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front);
+        if next.is_none() {
+            self.lanes.remove(&lane);
+        }
+        next
+    }
+}
+
+impl<S, H> Future for Driver<S, H>
+where
+    S: Service<Envelope, Response = Outcome> + Clone + Send + Unpin + 'static,
+    S::Future: Send + 'static,
+    S::Error: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
+    H: Host,
+{
+    type Output = ();
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = self.get_mut();
+        let shared = this.passes.conductor.0.clone();
+        // Before looking: what enters while we look wakes us again.
+        shared.shards[this.shard].waker.register(cx.waker());
+        for _ in 0..PATIENCE {
+            if let Some(job) = this.next_job() {
+                this.admit(job, cx);
+            } else if let Poll::Ready(Some(lane)) = this.running.poll_next_unpin(cx) {
+                if let Some(job) = this.release(lane) {
+                    this.start(job, cx);
+                }
+            } else if shared.is_done() {
+                return Poll::Ready(());
+            } else {
+                return Poll::Pending;
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl Job {
+    fn is_stanza(&self) -> bool {
+        matches!(&self.work, Work::Pass(envelope, _) if matches!(envelope.what, What::Stanza(_)))
+    }
+}
+
+impl<S, H> std::fmt::Debug for Driver<S, H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver")
+            .field("shard", &self.shard)
+            .field("busy_lanes", &self.lanes.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,243 @@
+//! One pass through the stack, from the envelope to the last delivery.
+
+use std::error::Error;
+use std::future::poll_fn;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures::FutureExt;
+use futures::channel::oneshot;
+use jid::BareJid;
+use thiserror::Error;
+use tower_service::Service;
+
+use crate::flow::{
+    Drop, Emit, EmitKind, Envelope, Fate, Original, Outcome, PassId, Reach, Route, Target, Trail,
+};
+use crate::middleware::panic_text;
+use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
+
+use super::conduct::{Conductor, Work};
+use super::direct::{Direct, Placed};
+use super::{Delivery, Host, Place};
+
+pub(super) struct Passes<H> {
+    pub(super) host: Arc<H>,
+    pub(super) conductor: Conductor,
+    pub(super) max_hops: u8,
+}
+
+#[derive(Debug, Error)]
+#[error("a service panicked: {0}")]
+struct Panicked(String);
+
+impl<H: Host> Passes<H> {
+    /// Lets an envelope pass, and carries out what came of it.
+    pub(super) async fn pass<S>(
+        &self,
+        stack: S,
+        mut envelope: Envelope,
+        ticket: Option<oneshot::Sender<Outcome>>,
+    ) where
+        S: Service<Envelope, Response = Outcome>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let pass = self.conductor.next_pass();
+        let finished = AssertUnwindSafe(async {
+            self.host.began(pass, &envelope);
+            envelope.trail.pass = pass;
+            let (at, trail) = (envelope.at, envelope.trail.clone());
+            let mut outcome = self.through(stack, envelope).await;
+            self.host.ended(pass, &outcome);
+            for emit in outcome.emits.split_off(0) {
+                self.carry(at, &trail, emit).await;
+            }
+            outcome
+        })
+        .catch_unwind()
+        .await;
+        match finished {
+            Ok(outcome) => {
+                if let Some(ticket) = ticket {
+                    // Who has gone away does not want to know.
+                    let _ = ticket.send(outcome);
+                }
+            }
+            Err(panic) => self.host.broke(pass, &Panicked(panic_text(&*panic))),
+        }
+    }
+
+    /// Sends what did not come out of a pass.
+    pub(super) async fn carry_out(&self, at: Time, emits: Vec<Emit>) {
+        for emit in emits {
+            let trail = emit.trail.clone();
+            let carried = AssertUnwindSafe(self.carry(at, &trail, emit))
+                .catch_unwind()
+                .await;
+            if let Err(panic) = carried {
+                self.host.broke(trail.pass, &Panicked(panic_text(&*panic)));
+            }
+        }
+    }
+
+    /// Answers for a lane that is full.
+    pub(super) async fn refuse(&self, work: Work) {
+        let Work::Pass(envelope, ticket) = work else {
+            return;
+        };
+        if let Some(stanza) = envelope.as_stanza() {
+            let mut outcome = Outcome::refused(stanza, try_later());
+            self.carry_out(envelope.at, std::mem::take(&mut outcome.emits))
+                .await;
+            if let Some(ticket) = ticket {
+                let _ = ticket.send(outcome);
+            }
+        }
+    }
+
+    /// Through the stack. What breaks there is told to the sender as
+    /// `resource-constraint`: an IQ is always answered.
+    async fn through<S>(&self, mut stack: S, envelope: Envelope) -> Outcome
+    where
+        S: Service<Envelope, Response = Outcome>,
+        S::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let pass = envelope.trail.pass;
+        let spare = envelope.as_stanza().cloned();
+        if envelope.trail.hops > self.max_hops {
+            return match &spare {
+                Some(stanza) if stanza.is_request() => Outcome::refused(stanza, try_later()),
+                _ => Outcome::dropped(Drop::TooManyHops),
+            };
+        }
+        let passed = AssertUnwindSafe(async {
+            poll_fn(|cx| stack.poll_ready(cx)).await?;
+            stack.call(envelope).await
+        })
+        .catch_unwind()
+        .await;
+        let what: Box<dyn Error + Send + Sync> = match passed {
+            Ok(Ok(outcome)) => return outcome,
+            Ok(Err(error)) => error.into(),
+            Err(panic) => Box::new(Panicked(panic_text(&*panic))),
+        };
+        self.host.broke(pass, &*what);
+        match spare {
+            Some(stanza) => Outcome::refused(&stanza, try_later()),
+            None => Outcome::of(Original::Heard),
+        }
+    }
+
+    /// Sends one emit of a pass that had this trail.
+    async fn carry(&self, at: Time, parent: &Trail, emit: Emit) {
+        let (by, fate, pass) = (emit.by, emit.fate, parent.pass);
+        let deliver = |session, stanza| {
+            // A session that is gone has no use for a copy or an answer.
+            let _ = self.host.deliver(Delivery {
+                session,
+                stanza,
+                fate,
+                by,
+                pass,
+                at,
+            });
+        };
+        match (emit.kind, emit.target) {
+            (EmitKind::New(route), _) => {
+                // What the host itself sent on is still the work of whoever
+                // made it; a layer has signed its own.
+                let trail = if emit.trail.is_empty() {
+                    parent
+                } else {
+                    &emit.trail
+                };
+                self.follow(at, trail, route, emit.stanza);
+            }
+            (_, Target::Session(session)) => {
+                deliver(session, emit.stanza);
+            }
+            (_, Target::Sessions(sessions)) => {
+                for session in sessions.iter() {
+                    let mut stanza = emit.stanza.clone();
+                    stanza.set_to(Some(session.clone().into()));
+                    deliver(session.clone(), stanza);
+                }
+            }
+            (_, Target::Routing) => {
+                let placing = Placing {
+                    at,
+                    pass: parent.pass,
+                    by: emit.by,
+                    stanza: emit.stanza,
+                    fate: emit.fate,
+                };
+                self.place(placing, parent).await;
+            }
+        }
+    }
+
+    /// Places a stanza without the stack, and the error that comes back for it.
+    async fn place(&self, mut placing: Placing, parent: &Trail) {
+        // An error is never answered, so the second round is the last.
+        for _ in 0..2 {
+            let Some(to) = placing.stanza.to() else {
+                return;
+            };
+            let placed = match self.host.place(to) {
+                Place::Account(account) => self.to_account(&placing, &account).await,
+                // A room answers by broadcasting, which is for the stack.
+                Place::Room(room) => {
+                    return self.follow(placing.at, parent, Route::ToRoom(room), placing.stanza);
+                }
+                Place::Elsewhere => return self.host.send(placing.at, placing.stanza),
+                Place::Server(_) => return,
+            };
+            let outcome = placed.unwrap_or_else(|error| {
+                let error: Box<dyn Error + Send + Sync> = error.into();
+                self.host.broke(placing.pass, &*error);
+                Outcome::refused(&placing.stanza, try_later())
+            });
+            let Some(back) = outcome.emits.into_iter().next() else {
+                return;
+            };
+            placing.stanza = back.stanza;
+            placing.fate = back.fate;
+        }
+    }
+
+    async fn to_account(&self, placing: &Placing, account: &BareJid) -> Result<Outcome, H::Error> {
+        let direct = Direct {
+            at: placing.at,
+            pass: placing.pass,
+            by: placing.by,
+            fate: placing.fate,
+            reach: &Reach::Rfc,
+            stanza: &placing.stanza,
+        };
+        match direct.to_account(&*self.host, account) {
+            Placed::Done(outcome) => Ok(outcome),
+            Placed::Keep(account) => direct.keep(&*self.host, &account).await,
+            // An answer to an account that no layer of it awaits.
+            Placed::Serve => Ok(Outcome::dropped(Drop::NobodyMeant)),
+        }
+    }
+
+    fn follow(&self, at: Time, trail: &Trail, route: Route, stanza: Stanza) {
+        let mut next = Envelope::stanza(at, route, stanza);
+        next.trail = trail.clone();
+        next.trail.hops = trail.hops.saturating_add(1);
+        self.conductor.follow(next);
+    }
+}
+
+struct Placing {
+    at: Time,
+    pass: PassId,
+    by: Option<&'static str>,
+    stanza: Stanza,
+    fate: Fate,
+}
+
+fn try_later() -> StanzaError {
+    StanzaError::from(Condition::ResourceConstraint).with_type(ErrorType::Wait)
+}

@@ -1,0 +1,144 @@
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Either, Ready, ready};
+use jid::Jid;
+use tower_service::Service;
+
+use crate::flow::{Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
+use crate::stanza::{Kind, Stanza};
+
+use super::delivery::is_subscription;
+use super::direct::{Direct, Placed};
+use super::{Host, Place};
+
+/// The bottom of a stack: routing as RFC 6121 §8 and RFC 6120 §10 have it.
+///
+/// * What a session or account sends goes on to where its `to` leads. If that
+///   is on this server, it goes on as [`Emit`] that enters the stack again on
+///   the other side; if not, through [`Host::send`].
+/// * What is for an account is delivered by [`delivery`](super::delivery), or
+///   to the [`Reach`](crate::flow::Reach) that a layer has set.
+/// * What is for the host itself is served by [`Host::serve`].
+pub struct Router<H>(Arc<H>);
+
+impl<H: Host> Router<H> {
+    /// A router over this host.
+    pub fn new(host: Arc<H>) -> Self {
+        Self(host)
+    }
+
+    fn route(&self, envelope: &Envelope, stanza: &Stanza) -> Placed {
+        match &envelope.route {
+            Route::FromSession(session) => {
+                let to_itself = stanza.to().is_none_or(|to| *to == session.to_bare());
+                match stanza.kind() {
+                    // RFC 6120 §10.3.1: a message to nobody is to the own account.
+                    Kind::Message if to_itself => to_account(session, stanza),
+                    Kind::Iq if to_itself => Placed::Serve,
+                    Kind::Presence if stanza.to().is_none() || is_subscription(stanza) => {
+                        Placed::Serve
+                    }
+                    kind => {
+                        if kind == Kind::Presence {
+                            self.0.directed(session, stanza);
+                        }
+                        self.forward(envelope, stanza)
+                    }
+                }
+            }
+            Route::FromAccount(_) if stanza.to().is_none() => Placed::Serve,
+            Route::FromAccount(_) | Route::FromRoom { .. } => self.forward(envelope, stanza),
+            Route::ToAccount(account) => Direct {
+                at: envelope.at,
+                pass: envelope.trail.pass,
+                by: None,
+                fate: Fate::of_original(stanza),
+                reach: &envelope.facts.reach,
+                stanza,
+            }
+            .to_account(&*self.0, account),
+            Route::ToRoom(_) | Route::Broadcast(_) => Placed::Serve,
+            Route::Host => Placed::Done(Outcome::dropped(Drop::NobodyMeant)),
+        }
+    }
+
+    fn forward(&self, envelope: &Envelope, stanza: &Stanza) -> Placed {
+        let Some(to) = stanza.to() else {
+            return Placed::Done(Outcome::dropped(Drop::NobodyMeant));
+        };
+        match self.0.place(to) {
+            Place::Account(account) => on_this_server(Route::ToAccount(account), stanza),
+            Place::Room(room) => on_this_server(Route::ToRoom(room), stanza),
+            Place::Server(_) => Placed::Serve,
+            Place::Elsewhere => {
+                self.0.send(envelope.at, stanza.clone());
+                Placed::Done(Outcome::of(Original::Routed))
+            }
+        }
+    }
+}
+
+fn to_account(session: &Jid, stanza: &Stanza) -> Placed {
+    let account = session.to_bare();
+    let stanza = stanza.clone().with_to(account.clone());
+    on_this_server(Route::ToAccount(account), &stanza)
+}
+
+fn on_this_server(route: Route, stanza: &Stanza) -> Placed {
+    Placed::Done(Outcome::of(Original::Routed).with(Emit::new_at(route, stanza.clone())))
+}
+
+impl<H: Host> Service<Envelope> for Router<H> {
+    type Response = Outcome;
+    type Error = H::Error;
+    type Future =
+        Either<Ready<Result<Outcome, H::Error>>, BoxFuture<'static, Result<Outcome, H::Error>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), H::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, envelope: Envelope) -> Self::Future {
+        let What::Stanza(stanza) = &envelope.what else {
+            return Either::Left(ready(Ok(Outcome::of(Original::Heard))));
+        };
+        match self.route(&envelope, stanza) {
+            Placed::Done(outcome) => Either::Left(ready(Ok(outcome))),
+            Placed::Serve => {
+                let host = self.0.clone();
+                Either::Right(async move { host.serve(envelope).await }.boxed())
+            }
+            Placed::Keep(account) => {
+                let (host, stanza) = (self.0.clone(), stanza.clone());
+                Either::Right(
+                    async move {
+                        let direct = Direct {
+                            at: envelope.at,
+                            pass: envelope.trail.pass,
+                            by: None,
+                            fate: Fate::of_original(&stanza),
+                            reach: &envelope.facts.reach,
+                            stanza: &stanza,
+                        };
+                        direct.keep(&*host, &account).await
+                    }
+                    .boxed(),
+                )
+            }
+        }
+    }
+}
+
+impl<H> Clone for Router<H> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+impl<H> std::fmt::Debug for Router<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Router")
+    }
+}

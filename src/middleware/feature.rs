@@ -1,0 +1,84 @@
+use std::borrow::Cow;
+use std::error::Error;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::flow::{Emit, Entity, Envelope, Event, Outcome};
+use crate::stanza::Time;
+
+use super::Next;
+
+/// One XMPP capability: what a layer does, without the plumbing.
+///
+/// State that outlives a pass lives in `self`; stacks built from one
+/// [`Shell`](super::Shell) share it.
+pub trait Feature: Send + Sync + 'static {
+    /// The layer's name in trails, logs and figures: unique in a stack.
+    fn name(&self) -> &'static str;
+
+    /// What happens to a stanza if this feature breaks before it let it go on.
+    fn on_failure(&self) -> OnFailure {
+        OnFailure::StepOver
+    }
+
+    /// Whether [`handle`](Feature::handle) has anything to do for this
+    /// stanza. Asked for every stanza of the server: look at the head, at
+    /// [`mentions`](crate::stanza::Stanza::mentions), then at your state;
+    /// never at the children's insides, and do not allocate.
+    fn concerns(&self, envelope: &Envelope) -> bool;
+
+    /// Does it. The envelope carries a stanza, never an event.
+    ///
+    /// Call `next.run(envelope)` to let the original go on, at most once; do
+    /// not call it to take the original in. Add what is to be sent besides to
+    /// the outcome.
+    fn handle(
+        self: Arc<Self>,
+        envelope: Envelope,
+        next: Next,
+    ) -> impl Future<Output = Result<Outcome, Fault>> + Send;
+
+    /// Hears of an event, before the inner layers do, and says what is to be
+    /// sent because of it.
+    fn hear(
+        self: Arc<Self>,
+        at: Time,
+        event: Event,
+    ) -> impl Future<Output = Result<Vec<Emit>, Fault>> + Send {
+        let _ = (at, event);
+        async { Ok(Vec::new()) }
+    }
+
+    /// The disco#info features (XEP-0030) that an entity has because of this layer.
+    fn announces(&self, entity: &Entity) -> Vec<Cow<'static, str>> {
+        let _ = entity;
+        Vec::new()
+    }
+}
+
+/// What becomes of a stanza whose layer broke before it let the stanza go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum OnFailure {
+    /// It goes on as it came (fail-open): the user's message matters more.
+    StepOver,
+    /// It is refused with `internal-server-error` (fail-closed): half a change
+    /// of membership would be worse than none.
+    Refuse,
+}
+
+/// Why [`Feature::handle`] could not finish.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Fault {
+    /// The inner service returned an error. It is kept by the shell, which
+    /// returns it from the service; the feature only passes this on.
+    Inner,
+    /// The feature itself failed. It is stepped over.
+    Own(Box<dyn Error + Send + Sync>),
+}
+
+impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Fault::Own(error.into())
+    }
+}

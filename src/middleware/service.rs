@@ -1,0 +1,287 @@
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jid::BareJid;
+use pin_project_lite::pin_project;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use crate::flow::{Envelope, Event, Outcome, What};
+use crate::stanza::Stanza;
+
+use super::{Feature, contain, disco};
+
+/// A [`Feature`] as a `tower_layer::Layer`.
+///
+/// Cloning it, or building several stacks from it, shares the feature's state.
+pub struct Shell<F> {
+    feature: Arc<F>,
+    switch: Option<Switch>,
+}
+
+type Switch = Arc<dyn Fn(&BareJid) -> bool + Send + Sync>;
+
+/// A [`Feature`] around an inner service.
+pub struct Middleware<F, S> {
+    shell: Shell<F>,
+    inner: S,
+}
+
+/// What a feature has to do with a stanza.
+struct Judgement {
+    concerned: bool,
+    announces: Option<Vec<Cow<'static, str>>>,
+}
+
+impl<F: Feature> Shell<F> {
+    /// A layer of this feature.
+    pub fn of(feature: F) -> Self {
+        Self {
+            feature: Arc::new(feature),
+            switch: None,
+        }
+    }
+
+    /// Switches the layer off for accounts and rooms for which `wanted` says
+    /// no. It is asked on every pass that concerns the feature, so that a
+    /// user's choice holds from the next stanza on. Events that end something
+    /// are heard all the same.
+    #[must_use]
+    pub fn only_for(mut self, wanted: impl Fn(&BareJid) -> bool + Send + Sync + 'static) -> Self {
+        self.switch = Some(Arc::new(wanted));
+        self
+    }
+
+    /// The feature, to ask or tell it something outside the stack.
+    pub fn feature(&self) -> &Arc<F> {
+        &self.feature
+    }
+
+    fn judge(&self, envelope: &Envelope, stanza: &Stanza) -> Judgement {
+        let feature = &self.feature;
+        Judgement {
+            concerned: feature.concerns(envelope)
+                && !envelope.trail.met(feature.name(), &envelope.route)
+                && self.is_on(envelope),
+            announces: disco::asked(envelope, stanza)
+                .filter(|_| self.is_on(envelope))
+                .map(|entity| feature.announces(&entity))
+                .filter(|announces| !announces.is_empty()),
+        }
+    }
+
+    fn is_on(&self, envelope: &Envelope) -> bool {
+        match (&self.switch, envelope.route.owner_bare()) {
+            (Some(wanted), Some(owner)) => wanted(&owner),
+            _ => true,
+        }
+    }
+}
+
+impl<F, S> Middleware<F, S>
+where
+    F: Feature,
+    S: Service<Envelope, Response = Outcome> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    /// The inner service that was polled ready; a fresh clone takes its place.
+    fn take_ready(&mut self) -> S {
+        let fresh = self.inner.clone();
+        std::mem::replace(&mut self.inner, fresh)
+    }
+
+    fn handle(
+        &mut self,
+        envelope: Envelope,
+        judgement: Judgement,
+    ) -> BoxFuture<'static, Result<Outcome, S::Error>> {
+        let feature = self.shell.feature.clone();
+        let mut inner = self.take_ready();
+        async move {
+            let mut outcome = if judgement.concerned {
+                contain::handle(feature, inner, envelope).await?
+            } else {
+                inner.call(envelope).await?
+            };
+            if let Some(announces) = judgement.announces {
+                disco::add(&mut outcome, &announces);
+            }
+            Ok(outcome)
+        }
+        .boxed()
+    }
+
+    /// The feature panicked when asked whether the stanza concerns it.
+    fn pass_over(
+        &mut self,
+        envelope: Envelope,
+        what: String,
+    ) -> BoxFuture<'static, Result<Outcome, S::Error>> {
+        let feature = self.shell.feature.clone();
+        let inner = self.take_ready();
+        contain::pass_over(feature, inner, envelope, what).boxed()
+    }
+
+    fn tell(
+        &mut self,
+        event: Event,
+        envelope: Envelope,
+    ) -> BoxFuture<'static, Result<Outcome, S::Error>> {
+        let feature = self.shell.feature.clone();
+        let wanted = event.is_end() || self.shell.is_on(&envelope);
+        let mut inner = self.take_ready();
+        async move {
+            let announced = match &event {
+                Event::Describe(entity) if wanted => feature.announces(entity),
+                _ => Vec::new(),
+            };
+            let mut heard = Ok(Vec::new());
+            if wanted {
+                let layer = feature.name();
+                heard = contain::hear(feature, envelope.at, event).await;
+                if let Ok(emits) = &mut heard {
+                    contain::sign(emits, layer, &envelope);
+                }
+            }
+            let mut outcome = inner.call(envelope).await?;
+            match heard {
+                Ok(mut emits) => {
+                    emits.append(&mut outcome.emits);
+                    outcome.emits = emits;
+                }
+                Err(incident) => outcome.incidents.push(incident),
+            }
+            outcome.announced.extend(announced);
+            Ok(outcome)
+        }
+        .boxed()
+    }
+}
+
+impl<F: Feature, S> Layer<S> for Shell<F> {
+    type Service = Middleware<F, S>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Middleware {
+            shell: self.clone(),
+            inner,
+        }
+    }
+}
+
+impl<F, S> Service<Envelope> for Middleware<F, S>
+where
+    F: Feature,
+    S: Service<Envelope, Response = Outcome> + Clone + Send + 'static,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Outcome;
+    type Error = S::Error;
+    type Future = Pass<S::Future, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, envelope: Envelope) -> Self::Future {
+        let stanza = match &envelope.what {
+            What::Stanza(stanza) => stanza,
+            What::Event(event) => {
+                let event = event.clone();
+                return Pass::boxed(self.tell(event, envelope));
+            }
+        };
+        let judgement = match contain::judge(|| self.shell.judge(&envelope, stanza)) {
+            Ok(judgement) => judgement,
+            Err(what) => return Pass::boxed(self.pass_over(envelope, what)),
+        };
+        match judgement {
+            Judgement {
+                concerned: false,
+                announces: None,
+            } => Pass::Through {
+                inner: self.inner.call(envelope),
+            },
+            judgement => Pass::boxed(self.handle(envelope, judgement)),
+        }
+    }
+}
+
+pin_project! {
+    /// One pass through a [`Middleware`].
+    #[project = PassProjection]
+    #[must_use = "futures do nothing unless polled"]
+    pub enum Pass<I, E> {
+        /// The stanza does not concern the feature.
+        #[doc(hidden)]
+        Through {
+            #[pin]
+            inner: I,
+        },
+        /// It does.
+        #[doc(hidden)]
+        Concerned {
+            handled: BoxFuture<'static, Result<Outcome, E>>,
+        },
+    }
+}
+
+impl<I, E> Pass<I, E> {
+    fn boxed(handled: BoxFuture<'static, Result<Outcome, E>>) -> Self {
+        Pass::Concerned { handled }
+    }
+}
+
+impl<I, E> Future for Pass<I, E>
+where
+    I: Future<Output = Result<Outcome, E>>,
+{
+    type Output = Result<Outcome, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        Poll::Ready(match self.project() {
+            PassProjection::Through { inner } => ready!(inner.poll(cx)),
+            PassProjection::Concerned { handled } => ready!(handled.as_mut().poll(cx)),
+        })
+    }
+}
+
+impl<F> Clone for Shell<F> {
+    fn clone(&self) -> Self {
+        Self {
+            feature: self.feature.clone(),
+            switch: self.switch.clone(),
+        }
+    }
+}
+
+impl<F, S: Clone> Clone for Middleware<F, S> {
+    fn clone(&self) -> Self {
+        Self {
+            shell: self.shell.clone(),
+            inner: self.inner.clone(),
+        }
+    }
+}
+
+impl<F: Feature> fmt::Debug for Shell<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shell")
+            .field("layer", &self.feature.name())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<F: Feature, S> fmt::Debug for Middleware<F, S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.shell.fmt(f)
+    }
+}
