@@ -90,8 +90,10 @@ where
             None
         }
         .boxed();
-        if refusing.as_mut().poll(cx).is_pending() {
-            self.running.push(refusing);
+        match refusing.as_mut().poll(cx) {
+            // It kept no lane busy, so none has a next job.
+            Poll::Ready(no_lane) => drop(self.release(no_lane)),
+            Poll::Pending => self.running.push(refusing),
         }
     }
 

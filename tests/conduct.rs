@@ -1,0 +1,436 @@
+//! Lanes, the hop budget, and what becomes of a pass whose caller has gone.
+
+mod common;
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+
+use common::{alice, bob, chat, from_alice, to_alice};
+use futures::FutureExt;
+use futures::channel::oneshot;
+use futures::future::{join, join_all};
+use jid::{BareJid, FullJid, Jid};
+use tower_layer::Layer;
+use tower_xmpp::flow::{Emit, Envelope, Event, Fate, Original, Outcome, Route};
+use tower_xmpp::host::{
+    Availability, Conductor, Delivery, Host, Place, Router, Settings, Undelivered, conduct, expire,
+};
+use tower_xmpp::middleware::{Next, from_fn};
+use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
+
+/// A host of `a.example` with the sessions it is given.
+#[derive(Default)]
+struct House {
+    sessions: Vec<FullJid>,
+    vanished: Vec<FullJid>,
+    keeps_offline: bool,
+    delivered: Mutex<Vec<Delivery>>,
+    sent: Mutex<Vec<Stanza>>,
+    broke: Mutex<Vec<String>>,
+}
+
+impl Host for House {
+    type Error = Infallible;
+
+    fn place(&self, jid: &Jid) -> Place {
+        match (jid.domain().as_str(), jid.node()) {
+            ("a.example", Some(_)) => Place::Account(jid.to_bare()),
+            ("a.example", None) => Place::Server(jid.domain().to_owned()),
+            _ => Place::Elsewhere,
+        }
+    }
+
+    fn sessions(&self, account: &BareJid) -> Vec<Availability> {
+        let of_account = |session: &&FullJid| session.to_bare() == *account;
+        self.sessions
+            .iter()
+            .filter(of_account)
+            .map(|session| Availability {
+                session: session.clone(),
+                priority: Some(0),
+            })
+            .collect()
+    }
+
+    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        if self.vanished.contains(&delivery.session) {
+            return Err(Undelivered(Box::new(delivery)));
+        }
+        self.delivered.lock().unwrap().push(delivery);
+        Ok(())
+    }
+
+    fn send(&self, _: Time, stanza: Stanza) {
+        self.sent.lock().unwrap().push(stanza);
+    }
+
+    async fn serve(&self, envelope: Envelope) -> Result<Outcome, Infallible> {
+        let stanza = envelope.as_stanza().expect("events are heard, not served");
+        Ok(Outcome::refused(stanza, Condition::ServiceUnavailable))
+    }
+
+    async fn keep_offline(&self, _: &BareJid, _: Time, _: &Stanza) -> Result<bool, Infallible> {
+        Ok(self.keeps_offline)
+    }
+
+    fn broke(&self, _: tower_xmpp::flow::PassId, what: &(dyn std::error::Error + Send + Sync)) {
+        self.broke.lock().unwrap().push(what.to_string());
+    }
+}
+
+impl House {
+    fn of(sessions: &[FullJid]) -> Arc<Self> {
+        Arc::new(Self {
+            sessions: sessions.to_vec(),
+            ..Self::default()
+        })
+    }
+
+    /// Ids of what was delivered, in order.
+    fn ids(&self) -> Vec<String> {
+        let delivered = self.delivered.lock().unwrap();
+        let id = |delivery: &Delivery| delivery.stanza.id().unwrap_or_default().to_owned();
+        delivered.iter().map(id).collect()
+    }
+}
+
+/// Sets up a stack of one layer over the house, lets `enter` use it, and runs
+/// until everything that entered is through.
+fn run<L>(layer: L, house: &Arc<House>, settings: Settings, enter: impl FnOnce(&Conductor))
+where
+    L: Layer<Router<House>>,
+    L::Service: tower_service::Service<Envelope, Response = Outcome, Error = Infallible>
+        + Clone
+        + Send
+        + Unpin
+        + 'static,
+    <L::Service as tower_service::Service<Envelope>>::Future: Send,
+{
+    let stack = layer.layer(Router::new(house.clone()));
+    let (conductor, drivers) = conduct(stack, house.clone(), settings);
+    enter(&conductor);
+    conductor.close();
+    futures::executor::block_on(join_all(drivers));
+}
+
+fn plain() -> tower_layer::Identity {
+    tower_layer::Identity::new()
+}
+
+fn session(jid: &str) -> FullJid {
+    jid.parse().unwrap()
+}
+
+fn numbered(number: usize) -> Stanza {
+    chat().with_to(alice()).with_id(format!("m{number}"))
+}
+
+#[test]
+fn a_message_between_two_local_users_passes_on_both_sides() {
+    let carol = session("carol@a.example/x");
+    let house = House::of(&[carol.clone()]);
+    let routes = Arc::new(Mutex::new(Vec::new()));
+    let seen = routes.clone();
+    let watch = from_fn("watch", move |envelope: Envelope, next: Next| {
+        seen.lock().unwrap().push(envelope.route.to_string());
+        next.run(envelope)
+    });
+    run(watch, &house, Settings::default(), |conductor| {
+        conductor.post(from_alice(chat().with_to(carol)));
+    });
+    assert_eq!(
+        *routes.lock().unwrap(),
+        [
+            "from session alice@a.example/phone",
+            "to account carol@a.example"
+        ]
+    );
+    let delivered = house.delivered.lock().unwrap();
+    assert_eq!(delivered[0].fate, Fate::Reroute);
+    assert_eq!(delivered[0].stanza.from(), Some(&alice().into()));
+}
+
+#[test]
+fn a_session_that_vanished_meanwhile_was_never_there() {
+    let (old, new) = (
+        session("carol@a.example/old"),
+        session("carol@a.example/new"),
+    );
+    let house = Arc::new(House {
+        sessions: vec![old.clone()],
+        vanished: vec![old.clone()],
+        keeps_offline: true,
+        ..House::default()
+    });
+    let to_bare = || chat().with_to(old.to_bare());
+    let tickets = Mutex::new(Vec::new());
+    run(plain(), &house, Settings::default(), |conductor| {
+        let route = Route::ToAccount(old.to_bare());
+        let envelope = Envelope::stanza(Time::from_secs(1), route, to_bare());
+        tickets.lock().unwrap().push(conductor.enter(envelope));
+    });
+    let ticket = tickets.into_inner().unwrap().pop().unwrap();
+    let outcome = ticket.now_or_never().unwrap().unwrap();
+    assert_eq!(outcome.original, Original::Stored);
+
+    let house = Arc::new(House {
+        sessions: vec![old.clone(), new.clone()],
+        vanished: vec![old.clone()],
+        ..House::default()
+    });
+    run(plain(), &house, Settings::default(), |conductor| {
+        let route = Route::ToAccount(old.to_bare());
+        conductor.post(Envelope::stanza(Time::from_secs(1), route, to_bare()));
+    });
+    assert_eq!(house.delivered.lock().unwrap()[0].session, new);
+}
+
+#[test]
+fn stanzas_of_one_lane_keep_their_order_although_the_first_waits() {
+    let house = House::of(&[alice()]);
+    let (open, gate) = oneshot::channel::<()>();
+    let gate = Mutex::new(Some(gate));
+    let slow_first = from_fn("slow", move |envelope: Envelope, next: Next| {
+        let wait = gate.lock().unwrap().take();
+        async move {
+            if let Some(gate) = wait {
+                gate.await?;
+            }
+            next.run(envelope).await
+        }
+    });
+    let stack = slow_first.layer(Router::new(house.clone()));
+    let (conductor, drivers) = conduct(stack, house.clone(), Settings::default());
+    for number in 0..5 {
+        conductor.post(to_alice(numbered(number)));
+    }
+    conductor.close();
+    let mut drivers = join_all(drivers);
+    assert!((&mut drivers).now_or_never().is_none(), "the first waits");
+    assert!(house.ids().is_empty(), "nobody overtakes it");
+    open.send(()).unwrap();
+    futures::executor::block_on(drivers);
+    assert_eq!(house.ids(), ["m0", "m1", "m2", "m3", "m4"]);
+}
+
+#[test]
+fn a_slow_account_does_not_delay_another() {
+    let carol = session("carol@a.example/x");
+    let house = House::of(&[alice(), carol.clone()]);
+    let slow_for_alice = from_fn("slow", |envelope: Envelope, next: Next| async move {
+        if envelope.route.owner_bare() == Some(alice().to_bare()) {
+            std::future::pending::<()>().await;
+        }
+        next.run(envelope).await
+    });
+    let stack = slow_for_alice.layer(Router::new(house.clone()));
+    let (conductor, drivers) = conduct(stack, house.clone(), Settings::default());
+    conductor.post(to_alice(numbered(1)));
+    let route = Route::ToAccount(carol.to_bare());
+    let to_carol = chat().with_to(carol).with_id("c1");
+    conductor.post(Envelope::stanza(Time::from_secs(1), route, to_carol));
+    let _ = join_all(drivers).now_or_never();
+    assert_eq!(house.ids(), ["c1"]);
+}
+
+#[test]
+fn a_pass_that_has_begun_is_finished_though_nobody_waits_for_it() {
+    let house = House::of(&[alice()]);
+    let (open, gate) = oneshot::channel::<()>();
+    let gate = Mutex::new(Some(gate));
+    let slow = from_fn("slow", move |envelope: Envelope, next: Next| {
+        let gate = gate.lock().unwrap().take();
+        async move {
+            gate.expect("one pass").await?;
+            next.run(envelope).await
+        }
+    });
+    let (conductor, drivers) = conduct(
+        slow.layer(Router::new(house.clone())),
+        house.clone(),
+        Settings::default(),
+    );
+    let ticket = conductor.enter(to_alice(numbered(1)));
+    let mut drivers = join_all(drivers);
+    assert!((&mut drivers).now_or_never().is_none());
+    drop(ticket);
+    conductor.close();
+    open.send(()).unwrap();
+    futures::executor::block_on(drivers);
+    assert_eq!(house.ids(), ["m1"]);
+}
+
+#[test]
+fn what_breaks_is_told_to_the_sender_and_an_iq_is_always_answered() {
+    let house = House::of(&[alice()]);
+    let failing = tower::layer::layer_fn(|_: Router<House>| {
+        tower::service_fn(|_: Envelope| async { Err::<Outcome, _>("the disk is full") })
+    });
+    let panicking = tower::layer::layer_fn(|_: Router<House>| {
+        tower::service_fn(|envelope: Envelope| async move {
+            assert!(envelope.as_stanza().is_none(), "out of luck");
+            Ok::<_, Infallible>(Outcome::of(Original::Heard))
+        })
+    });
+    let ping = Stanza::iq(Type::Get, "p1")
+        .with_from(alice())
+        .with_to(bob());
+    let (conductor, drivers) = conduct(
+        failing.layer(Router::new(house.clone())),
+        house.clone(),
+        Settings::default(),
+    );
+    conductor.post(from_alice(ping.clone()));
+    conductor.close();
+    futures::executor::block_on(join_all(drivers));
+    let (conductor, drivers) = conduct(
+        panicking.layer(Router::new(house.clone())),
+        house.clone(),
+        Settings::default(),
+    );
+    conductor.post(from_alice(ping));
+    conductor.close();
+    futures::executor::block_on(join_all(drivers));
+
+    let delivered = house.delivered.lock().unwrap();
+    assert_eq!(delivered.len(), 2);
+    for delivery in &*delivered {
+        let error = delivery.stanza.error().expect("an error");
+        assert_eq!(error.condition, Condition::ResourceConstraint);
+        assert_eq!(error.type_, tower_xmpp::stanza::ErrorType::Wait);
+        assert_eq!(delivery.stanza.id(), Some("p1"));
+    }
+    let broke = house.broke.lock().unwrap();
+    assert_eq!(broke[0], "the disk is full");
+    assert!(broke[1].contains("out of luck"), "{}", broke[1]);
+}
+
+#[test]
+fn a_lane_that_is_full_refuses_stanzas_but_never_an_event() {
+    let house = House::of(&[alice()]);
+    let mut settings = Settings::default();
+    settings.lane_capacity = 2;
+    let stuck = from_fn("stuck", |_: Envelope, _: Next| std::future::pending());
+    let (conductor, drivers) = conduct(
+        stuck.layer(Router::new(house.clone())),
+        house.clone(),
+        settings,
+    );
+    // One runs, two wait, two are refused.
+    let mut tickets: Vec<_> = (0..5)
+        .map(|number| conductor.enter(from_alice(numbered(number).with_to(bob()))))
+        .collect();
+    let resumed = Event::SessionResumed { session: alice() };
+    let event = conductor.enter(Envelope::event(Time::from_secs(1), resumed));
+    let mut drivers = join_all(drivers);
+    assert!((&mut drivers).now_or_never().is_none());
+    let refused: Vec<_> = tickets
+        .iter_mut()
+        .filter_map(|ticket| ticket.now_or_never())
+        .map(|outcome| outcome.map(|outcome| outcome.original))
+        .collect();
+    let bounced = Original::Bounced(Condition::ResourceConstraint);
+    assert_eq!(refused, [Ok(bounced.clone()), Ok(bounced)]);
+    assert_eq!(house.ids(), ["m3", "m4"], "their sender is told");
+    assert!(event.now_or_never().is_none(), "the event waits its turn");
+}
+
+#[test]
+fn a_loop_ends_at_the_hop_budget() {
+    let house = House::of(&[alice()]);
+    let rounds = Arc::new(Mutex::new(0));
+    let counted = rounds.clone();
+    // Answers every message with another one to the same account, under a
+    // name that changes nothing: it is taken for the host's, so the guard
+    // does not see it.
+    let echo = from_fn("echo", move |envelope: Envelope, next: Next| {
+        *counted.lock().unwrap() += 1;
+        async move {
+            let again = envelope.as_stanza().expect("a stanza").clone();
+            let route = envelope.route.clone();
+            let mut emit = Emit::new_at(route, again);
+            emit.by = Some("host");
+            Ok(next.run(envelope).await?.with(emit))
+        }
+    });
+    run(echo, &house, Settings::default(), |conductor| {
+        conductor.post(to_alice(numbered(1)));
+    });
+    assert_eq!(*rounds.lock().unwrap(), 17, "one, and sixteen that follow");
+}
+
+#[test]
+fn closing_finishes_what_has_entered_and_lets_nothing_more_in() {
+    let house = House::of(&[session("carol@a.example/x")]);
+    let mut settings = Settings::default();
+    settings.shards = 3;
+    let (conductor, drivers) = conduct(Router::new(house.clone()), house.clone(), settings);
+    for number in 0..20 {
+        let to_carol = numbered(number).with_to(session("carol@a.example/x"));
+        conductor.post(from_alice(to_carol));
+    }
+    conductor.close();
+    let late = conductor.enter(from_alice(numbered(99)));
+    let (_, late) = futures::executor::block_on(join(join_all(drivers), late));
+    assert!(late.is_err());
+    let wanted: Vec<_> = (0..20).map(|number| format!("m{number}")).collect();
+    assert_eq!(
+        house.ids(),
+        wanted,
+        "each two passes, on two shards, in order"
+    );
+}
+
+#[test]
+fn unacknowledged_stanzas_meet_their_fates() {
+    let carol = session("carol@a.example/new");
+    let house = House::of(&[carol.clone(), alice()]);
+    let dead = session("carol@a.example/dead");
+    let unacked = |stanza: Stanza| {
+        let house = House::of(&[dead.clone()]);
+        run(plain(), &house, Settings::default(), |conductor| {
+            let route = Route::ToAccount(dead.to_bare());
+            let stanza = stanza.with_from(alice()).with_to(dead.clone());
+            conductor.post(Envelope::stanza(Time::from_secs(1), route, stanza));
+        });
+        house.delivered.lock().unwrap().pop().expect("delivered")
+    };
+    let body = |type_: Type, id: &str| {
+        Stanza::message()
+            .with_type(type_)
+            .with_id(id)
+            .with_text_child("body", "hi")
+    };
+    let dropped = unacked(body(Type::Groupchat, "dropped"));
+    let rerouted = unacked(body(Type::Chat, "rerouted"));
+    let nowhere = unacked(body(Type::Normal, "nowhere"));
+    let asked = unacked(Stanza::iq(Type::Get, "asked"));
+    let emits = expire([dropped, rerouted, nowhere, asked]);
+    run(plain(), &house, Settings::default(), |conductor| {
+        conductor.carry_out(Time::from_secs(2), emits);
+    });
+    let delivered = house.delivered.lock().unwrap();
+    let mut became: Vec<_> = delivered
+        .iter()
+        .map(|delivery| {
+            let stanza = &delivery.stanza;
+            let what = if stanza.is_error() {
+                "error"
+            } else {
+                "original"
+            };
+            let id = stanza.id().unwrap_or_default();
+            format!("{id}: {what} to {}", delivery.session)
+        })
+        .collect();
+    became.sort();
+    assert_eq!(
+        became,
+        [
+            "asked: error to alice@a.example/phone",
+            // RFC 6121 §8.5.3.2.1: normal to a session that is gone.
+            "nowhere: error to alice@a.example/phone",
+            "rerouted: original to carol@a.example/new",
+        ]
+    );
+}
