@@ -1,0 +1,147 @@
+# Sourced by the scripts beside it: scratch space, processes, installs, results.
+# Whatever was started is stopped when the script ends, however it ends.
+
+live=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+root=$(dirname "$live")
+scratch=$(mktemp -d)
+results=$scratch/results
+: >"$results"
+pids=()
+
+cleanup() {
+    local pid
+    for pid in "${pids[@]}"; do
+        kill -KILL "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
+    done
+    rm -rf "$scratch"
+}
+trap cleanup EXIT
+trap 'exit 129' HUP
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+# Installs a Debian package unless its command is there already.
+need_package() { # need_package COMMAND PACKAGE
+    command -v "$1" >/dev/null && return
+    export DEBIAN_FRONTEND=noninteractive
+    # Installing a server must not start it.
+    if [ ! -e /usr/sbin/policy-rc.d ]; then
+        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+        chmod +x /usr/sbin/policy-rc.d
+        local made_policy=yes
+    fi
+    local status=0
+    {
+        timeout 300 apt-get update -qq &&
+            timeout 300 apt-get install -y -qq --no-install-recommends "$2"
+    } >"$scratch/apt.log" 2>&1 </dev/null || status=$?
+    if [ -n "${made_policy:-}" ]; then rm -f /usr/sbin/policy-rc.d; fi
+    if [ "$status" -ne 0 ]; then
+        cat "$scratch/apt.log"
+        echo "cannot install $2"
+        return 1
+    fi
+}
+
+# A virtual environment with the one version of slixmpp that was proven.
+need_slixmpp() {
+    local venv=$root/target/live/venv
+    python=$venv/bin/python3
+    "$python" -c 'import slixmpp' 2>/dev/null && return
+    rm -rf "$venv"
+    mkdir -p "$(dirname "$venv")"
+    if ! python3 -m venv "$venv" >"$scratch/venv.log" 2>&1; then
+        need_package python3-venv-is-no-command python3-venv
+        rm -rf "$venv"
+        python3 -m venv "$venv"
+    fi
+    timeout 300 "$venv/bin/pip" install --quiet slixmpp==1.17.0 </dev/null
+}
+
+free_port() {
+    python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
+}
+
+# Starts a server in the background and waits until its port accepts.
+start_server() { # start_server NAME PORT COMMAND…
+    local name=$1 port=$2
+    shift 2
+    server_log=$scratch/$name.log
+    "$@" >"$server_log" 2>&1 </dev/null &
+    server_pid=$!
+    pids+=("$server_pid")
+    local tries
+    for tries in $(seq 300); do
+        if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
+        if ! kill -0 "$server_pid" 2>/dev/null; then break; fi
+        sleep 0.1
+    done
+    echo "FAIL $name: does not accept connections on port $port" | tee -a "$results"
+    cat "$server_log"
+    return 1
+}
+
+# Sends SIGTERM; the server must end by itself, in time, with status 0.
+stop_server() { # stop_server NAME
+    local status=0 tries
+    kill -TERM "$server_pid" 2>/dev/null || true
+    for tries in $(seq 100); do
+        kill -0 "$server_pid" 2>/dev/null || break
+        sleep 0.1
+    done
+    if kill -0 "$server_pid" 2>/dev/null; then
+        record "FAIL $1: still runs 10 s after SIGTERM"
+        return
+    fi
+    wait "$server_pid" || status=$?
+    if [ "$status" -eq 0 ]; then
+        record "ok   $1: ends with status 0 after SIGTERM"
+    else
+        record "FAIL $1: ends with status $status after SIGTERM"
+        tail -n 30 "$server_log"
+    fi
+}
+
+record() { echo "$1" | tee -a "$results"; }
+
+# Runs one script of checks within a limit of seconds and keeps its results.
+# A script that ends badly without naming a failed check counts as one itself.
+judge() { # judge SECONDS NAME COMMAND…
+    local limit=$1 name=$2 status=0 log=$scratch/judge.log
+    shift 2
+    timeout --kill-after=10 "$limit" "$@" 2>&1 </dev/null | tee "$log" || status=$?
+    grep -E '^(ok  |FAIL|skip) ' "$log" >>"$results" || true
+    if [ "$status" -ne 0 ] && ! grep -q '^FAIL ' "$log"; then
+        record "FAIL $name: the script ended with status $status (124: after $limit s)"
+    elif [ "$status" -eq 0 ] && ! grep -q '^ok ' "$log"; then
+        record "FAIL $name: the script checked nothing"
+    fi
+}
+
+# All checks that any server at a host and port can be asked; see check.py for
+# the options.
+run_checks() {
+    judge 300 chat "$python" "$live/slixmpp_chat.py" "$@"
+    judge 300 rooms "$python" "$live/slixmpp_room.py" "$@"
+#    judge 300 'bad input' "$python" "$live/raw_stream.py" "$@"
+#    judge 300 profanity "$python" "$live/profanity.py" "$@"
+}
+
+# The last line, in the form that CI counts; fails if anything failed.
+summary() {
+    local passed failed skipped
+    passed=$(grep -c '^ok ' "$results" || true)
+    failed=$(grep -c '^FAIL ' "$results" || true)
+    skipped=$(grep -c '^skip ' "$results" || true)
+    if [ "$failed" -gt 0 ]; then
+        echo "failed:"
+        grep '^FAIL ' "$results"
+    fi
+    if [ "$skipped" -gt 0 ]; then
+        echo "$passed passed, $failed failed, $skipped skipped"
+    else
+        echo "$passed passed, $failed failed"
+    fi
+    [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
+}
