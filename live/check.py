@@ -8,6 +8,7 @@ import argparse
 import asyncio
 import collections
 import inspect
+import signal
 import sys
 import traceback
 
@@ -45,6 +46,7 @@ def options(description):
 class Log:
     """The last stanzas that one party sent and received, oldest first."""
     parties = []
+    screens = []  # what else to show: functions that return text
 
     def __init__(self, name):
         self.name = name
@@ -70,10 +72,14 @@ class Log:
         for party in cls.parties:
             for line in party.lines if len(party.lines) > 1 else ():
                 print(f"     {party.name} {line}")
+        for screen in cls.screens:
+            print(screen())
 
 
 def run(script, opts, setup=None, teardown=None):
     """Runs the declared checks and exits: 0 if none failed."""
+    # Told to end, by a limit of time: still clean up what was started.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     sys.exit(asyncio.run(run_all(script, opts, setup, teardown)))
 
 

@@ -4,6 +4,8 @@
 set -Eeuo pipefail
 . "$(dirname "$0")/lib.sh"
 need_package prosody prosody
+need_package profanity profanity
+need_package tmux tmux
 need_slixmpp
 
 port=$(free_port)
@@ -37,12 +39,15 @@ prosodyctl="prosodyctl --config $dir/prosody.cfg.lua"
 for name in alice bob; do $prosodyctl register $name localhost $name >/dev/null 2>&1; done
 start_server prosody "$port" prosody -F --config "$dir/prosody.cfg.lua"
 
-# Prosody 0.12 keeps one hash per password, lets a forged id stand beside its own
-# one, hands a message to oneself to the other client twice, copies private
-# messages to clients outside the room, and refuses a join without its `<x/>`.
-lacks=(
-    --lacks scram-sha-256 --lacks strip-forged --lacks self-once
-    --lacks pm-copy-rule --lacks muc-error-echo
-)
+# What Prosody 0.12 does otherwise: one hash per password; a forged stanza-id stands
+# beside its own; a message to oneself reaches the other client twice; a private
+# message is copied to clients outside the room; a refused join comes without its
+# `<x/>`; bytes without a `<` are waited out; a stanza before login gets a stanza
+# error; an authzid is ignored, and so is a `from`; a stanza may be of any depth.
+lacks=()
+for word in scram-sha-256 strip-forged self-once pm-copy-rule muc-error-echo \
+    binary-first early-stanza authzid invalid-from depth-limit; do
+    lacks+=(--lacks "$word")
+done
 run_checks --port "$port" "${lacks[@]}" "$@"
 summary
