@@ -35,4 +35,4 @@ pub use facts::{Archived, Facts, Reach};
 pub use outcome::{Drop, Incident, Original, Outcome, Stage};
 pub use route::{Affiliation, Member, Route, Side, Snapshot};
 pub use trail::{Hop, PassId, Trail};
-pub use traits::{Bookmark, BookmarkChange, Bookmarks, Occupancy, RoomHistory};
+pub use traits::{Bookmark, BookmarkChange, Bookmarks, BoxError, Occupancy, RoomHistory};

@@ -3,10 +3,12 @@
 //! not import each other.
 
 use async_trait::async_trait;
-use futures::stream::BoxStream;
 use jid::{BareJid, FullJid};
 
 use crate::stanza::{Element, Stanza, Time};
+
+/// What a port of the host's own may fail with.
+pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Who is in which room: answered by account_muc, by a small presence
 /// tracker where it is absent, or by the host.
@@ -23,13 +25,11 @@ pub trait Occupancy: Send + Sync {
 #[async_trait]
 pub trait Bookmarks: Send + Sync {
     /// All bookmarks of the account.
-    async fn list(
-        &self,
-        account: &BareJid,
-    ) -> Result<Vec<Bookmark>, Box<dyn std::error::Error + Send + Sync>>;
+    async fn list(&self, account: &BareJid) -> Result<Vec<Bookmark>, BoxError>;
 
-    /// All later changes, of every account, until the host ends.
-    fn subscribe(&self) -> BoxStream<'static, BookmarkChange>;
+    /// Has `listener` called for every later change, of every account. It
+    /// does not block.
+    fn subscribe(&self, listener: Box<dyn Fn(BookmarkChange) + Send + Sync>);
 }
 
 /// A bookmarked room (XEP-0402 §3).

@@ -12,7 +12,7 @@ use jid::Jid;
 use thiserror::Error;
 use tower_service::Service;
 
-use crate::flow::{Emit, Envelope, Outcome, PassId, Route};
+use crate::flow::{BoxError, Emit, Envelope, Outcome, PassId, Route};
 use crate::stanza::Time;
 
 use super::{Driver, Host};
@@ -26,7 +26,7 @@ pub fn conduct<S, H>(stack: S, host: Arc<H>, settings: Settings) -> (Conductor, 
 where
     S: Service<Envelope, Response = Outcome> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
+    S::Error: Into<BoxError> + Send + 'static,
     H: Host,
 {
     let shards = settings.shards.max(1);

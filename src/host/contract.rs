@@ -2,7 +2,7 @@ use std::future::Future;
 
 use jid::{BareJid, DomainPart, FullJid, Jid};
 
-use crate::flow::{Envelope, Fate, Outcome, PassId};
+use crate::flow::{BoxError, Envelope, Fate, Outcome, PassId};
 use crate::stanza::{Stanza, Time};
 
 use super::{Availability, BareMessages};
@@ -13,7 +13,7 @@ use super::{Availability, BareMessages};
 /// from memory, and do not block.
 pub trait Host: Send + Sync + 'static {
     /// What breaks when the host's own machinery breaks.
-    type Error: Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static;
+    type Error: Into<BoxError> + Send + 'static;
 
     /// Whose address this is.
     fn place(&self, jid: &Jid) -> Place;

@@ -1,5 +1,4 @@
 use std::collections::{HashMap, VecDeque};
-use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, PoisonError};
@@ -10,7 +9,7 @@ use futures::future::BoxFuture;
 use futures::stream::{FuturesUnordered, StreamExt};
 use tower_service::Service;
 
-use crate::flow::{Envelope, Outcome, What};
+use crate::flow::{BoxError, Envelope, Outcome, What};
 
 use super::conduct::{Conductor, Job, Lane, Work};
 use super::pass::Passes;
@@ -41,7 +40,7 @@ impl<S, H> Driver<S, H>
 where
     S: Service<Envelope, Response = Outcome> + Clone + Send + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
+    S::Error: Into<BoxError> + Send + 'static,
     H: Host,
 {
     pub(super) fn new(
@@ -141,7 +140,7 @@ impl<S, H> Future for Driver<S, H>
 where
     S: Service<Envelope, Response = Outcome> + Clone + Send + Unpin + 'static,
     S::Future: Send + 'static,
-    S::Error: Into<Box<dyn Error + Send + Sync>> + Send + 'static,
+    S::Error: Into<BoxError> + Send + 'static,
     H: Host,
 {
     type Output = ();

@@ -1,6 +1,5 @@
 //! One pass through the stack, from the envelope to the last delivery.
 
-use std::error::Error;
 use std::future::poll_fn;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -12,7 +11,8 @@ use thiserror::Error;
 use tower_service::Service;
 
 use crate::flow::{
-    Drop, Emit, EmitKind, Envelope, Fate, Original, Outcome, PassId, Reach, Route, Target, Trail,
+    BoxError, Drop, Emit, EmitKind, Envelope, Fate, Original, Outcome, PassId, Reach, Route,
+    Target, Trail,
 };
 use crate::middleware::panic_text;
 use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
@@ -40,7 +40,7 @@ impl<H: Host> Passes<H> {
         ticket: Option<oneshot::Sender<Outcome>>,
     ) where
         S: Service<Envelope, Response = Outcome>,
-        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        S::Error: Into<BoxError>,
     {
         let pass = self.conductor.next_pass();
         let finished = AssertUnwindSafe(async {
@@ -100,7 +100,7 @@ impl<H: Host> Passes<H> {
     async fn through<S>(&self, mut stack: S, envelope: Envelope) -> Outcome
     where
         S: Service<Envelope, Response = Outcome>,
-        S::Error: Into<Box<dyn Error + Send + Sync>>,
+        S::Error: Into<BoxError>,
     {
         let pass = envelope.trail.pass;
         let spare = envelope.as_stanza().cloned();
@@ -116,7 +116,7 @@ impl<H: Host> Passes<H> {
         })
         .catch_unwind()
         .await;
-        let what: Box<dyn Error + Send + Sync> = match passed {
+        let what: BoxError = match passed {
             Ok(Ok(outcome)) => return outcome,
             Ok(Err(error)) => error.into(),
             Err(panic) => Box::new(Panicked(panic_text(&*panic))),
@@ -193,7 +193,7 @@ impl<H: Host> Passes<H> {
                 Place::Server(_) => return,
             };
             let outcome = placed.unwrap_or_else(|error| {
-                let error: Box<dyn Error + Send + Sync> = error.into();
+                let error: BoxError = error.into();
                 self.host.broke(placing.pass, &*error);
                 Outcome::refused(&placing.stanza, try_later())
             });

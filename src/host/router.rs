@@ -1,12 +1,12 @@
+use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::FutureExt;
-use futures::future::{BoxFuture, Either, Ready, ready};
 use jid::Jid;
 use tower_service::Service;
 
 use crate::flow::{Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
+use crate::middleware::Pass;
 use crate::stanza::{Kind, Stanza};
 
 use super::delivery::is_subscription;
@@ -93,8 +93,7 @@ fn on_this_server(route: Route, stanza: &Stanza) -> Placed {
 impl<H: Host> Service<Envelope> for Router<H> {
     type Response = Outcome;
     type Error = H::Error;
-    type Future =
-        Either<Ready<Result<Outcome, H::Error>>, BoxFuture<'static, Result<Outcome, H::Error>>>;
+    type Future = Pass<Ready<Result<Outcome, H::Error>>, H::Error>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), H::Error>> {
         Poll::Ready(Ok(()))
@@ -102,30 +101,27 @@ impl<H: Host> Service<Envelope> for Router<H> {
 
     fn call(&mut self, envelope: Envelope) -> Self::Future {
         let What::Stanza(stanza) = &envelope.what else {
-            return Either::Left(ready(Ok(Outcome::of(Original::Heard))));
+            return Pass::now(ready(Ok(Outcome::of(Original::Heard))));
         };
         match self.route(&envelope, stanza) {
-            Placed::Done(outcome) => Either::Left(ready(Ok(outcome))),
+            Placed::Done(outcome) => Pass::now(ready(Ok(outcome))),
             Placed::Serve => {
                 let host = self.0.clone();
-                Either::Right(async move { host.serve(envelope).await }.boxed())
+                Pass::later(async move { host.serve(envelope).await })
             }
             Placed::Keep(account) => {
                 let (host, stanza) = (self.0.clone(), stanza.clone());
-                Either::Right(
-                    async move {
-                        let direct = Direct {
-                            at: envelope.at,
-                            pass: envelope.trail.pass,
-                            by: None,
-                            fate: Fate::of_original(&stanza),
-                            reach: &envelope.facts.reach,
-                            stanza: &stanza,
-                        };
-                        direct.keep(&*host, &account).await
-                    }
-                    .boxed(),
-                )
+                Pass::later(async move {
+                    let direct = Direct {
+                        at: envelope.at,
+                        pass: envelope.trail.pass,
+                        by: None,
+                        fate: Fate::of_original(&stanza),
+                        reach: &envelope.facts.reach,
+                        stanza: &stanza,
+                    };
+                    direct.keep(&*host, &account).await
+                })
             }
         }
     }

@@ -1,9 +1,8 @@
 use std::borrow::Cow;
-use std::error::Error;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::flow::{Emit, Entity, Envelope, Event, Outcome};
+use crate::flow::{BoxError, Emit, Entity, Envelope, Event, Outcome};
 use crate::stanza::Time;
 
 use super::Next;
@@ -74,10 +73,10 @@ pub enum Fault {
     /// returns it from the service; the feature only passes this on.
     Inner,
     /// The feature itself failed. It is stepped over.
-    Own(Box<dyn Error + Send + Sync>),
+    Own(BoxError),
 }
 
-impl<E: Into<Box<dyn Error + Send + Sync>>> From<E> for Fault {
+impl<E: Into<BoxError>> From<E> for Fault {
     fn from(error: E) -> Self {
         Fault::Own(error.into())
     }

@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use futures::FutureExt;
 use futures::future::BoxFuture;
 use jid::BareJid;
 use pin_project_lite::pin_project;
@@ -97,14 +96,10 @@ where
         std::mem::replace(&mut self.inner, fresh)
     }
 
-    fn handle(
-        &mut self,
-        envelope: Envelope,
-        judgement: Judgement,
-    ) -> BoxFuture<'static, Result<Outcome, S::Error>> {
+    fn handle(&mut self, envelope: Envelope, judgement: Judgement) -> Pass<S::Future, S::Error> {
         let feature = self.shell.feature.clone();
         let mut inner = self.take_ready();
-        async move {
+        Pass::later(async move {
             let mut outcome = if judgement.concerned {
                 contain::handle(feature, inner, envelope).await?
             } else {
@@ -114,30 +109,21 @@ where
                 disco::add(&mut outcome, &announces);
             }
             Ok(outcome)
-        }
-        .boxed()
+        })
     }
 
     /// The feature panicked when asked whether the stanza concerns it.
-    fn pass_over(
-        &mut self,
-        envelope: Envelope,
-        what: String,
-    ) -> BoxFuture<'static, Result<Outcome, S::Error>> {
+    fn pass_over(&mut self, envelope: Envelope, what: String) -> Pass<S::Future, S::Error> {
         let feature = self.shell.feature.clone();
         let inner = self.take_ready();
-        contain::pass_over(feature, inner, envelope, what).boxed()
+        Pass::later(contain::pass_over(feature, inner, envelope, what))
     }
 
-    fn tell(
-        &mut self,
-        event: Event,
-        envelope: Envelope,
-    ) -> BoxFuture<'static, Result<Outcome, S::Error>> {
+    fn tell(&mut self, event: Event, envelope: Envelope) -> Pass<S::Future, S::Error> {
         let feature = self.shell.feature.clone();
         let wanted = event.is_end() || self.shell.is_on(&envelope);
         let mut inner = self.take_ready();
-        async move {
+        Pass::later(async move {
             let announced = match &event {
                 Event::Describe(entity) if wanted => feature.announces(entity),
                 _ => Vec::new(),
@@ -160,8 +146,7 @@ where
             }
             outcome.announced.extend(announced);
             Ok(outcome)
-        }
-        .boxed()
+        })
     }
 }
 
@@ -196,21 +181,19 @@ where
             What::Stanza(stanza) => stanza,
             What::Event(event) => {
                 let event = event.clone();
-                return Pass::boxed(self.tell(event, envelope));
+                return self.tell(event, envelope);
             }
         };
         let judgement = match contain::judge(|| self.shell.judge(&envelope, stanza)) {
             Ok(judgement) => judgement,
-            Err(what) => return Pass::boxed(self.pass_over(envelope, what)),
+            Err(what) => return self.pass_over(envelope, what),
         };
         match judgement {
             Judgement {
                 concerned: false,
                 announces: None,
-            } => Pass::Through {
-                inner: self.inner.call(envelope),
-            },
-            judgement => Pass::boxed(self.handle(envelope, judgement)),
+            } => Pass::now(self.inner.call(envelope)),
+            judgement => self.handle(envelope, judgement),
         }
     }
 }
@@ -235,8 +218,16 @@ pin_project! {
 }
 
 impl<I, E> Pass<I, E> {
-    fn boxed(handled: BoxFuture<'static, Result<Outcome, E>>) -> Self {
-        Pass::Concerned { handled }
+    /// What the inner service, or a bottom of one's own, answers by itself.
+    pub fn now(inner: I) -> Self {
+        Pass::Through { inner }
+    }
+
+    /// What takes more than that.
+    pub fn later(handled: impl Future<Output = Result<Outcome, E>> + Send + 'static) -> Self {
+        Pass::Concerned {
+            handled: Box::pin(handled),
+        }
     }
 }
 
