@@ -23,25 +23,28 @@ trap 'exit 143' TERM
 
 # Installs a Debian package unless its command is there already.
 need_package() { # need_package COMMAND PACKAGE
-    command -v "$1" >/dev/null && return
-    export DEBIAN_FRONTEND=noninteractive
+    command -v "$1" >/dev/null || install_package "$2"
+}
+
+install_package() {
+    local policy=/usr/sbin/policy-rc.d made_policy= status=0
     # Installing a server must not start it.
-    if [ ! -e /usr/sbin/policy-rc.d ]; then
-        printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-        chmod +x /usr/sbin/policy-rc.d
-        local made_policy=yes
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' >"$policy"
+        chmod +x "$policy"
+        made_policy=yes
     fi
-    local status=0
     {
         timeout 300 apt-get update -qq &&
-            timeout 300 apt-get install -y -qq --no-install-recommends "$2"
+            DEBIAN_FRONTEND=noninteractive timeout 300 \
+                apt-get install -y -qq --no-install-recommends "$1"
     } >"$scratch/apt.log" 2>&1 </dev/null || status=$?
-    if [ -n "${made_policy:-}" ]; then rm -f /usr/sbin/policy-rc.d; fi
+    if [ -n "$made_policy" ]; then rm -f "$policy"; fi
     if [ "$status" -ne 0 ]; then
         cat "$scratch/apt.log"
-        echo "cannot install $2"
-        return 1
+        echo "cannot install $1"
     fi
+    return "$status"
 }
 
 # A virtual environment with the one version of slixmpp that was proven.
@@ -52,7 +55,7 @@ need_slixmpp() {
     rm -rf "$venv"
     mkdir -p "$(dirname "$venv")"
     if ! python3 -m venv "$venv" >"$scratch/venv.log" 2>&1; then
-        need_package python3-venv-is-no-command python3-venv
+        install_package python3-venv
         rm -rf "$venv"
         python3 -m venv "$venv"
     fi
