@@ -229,12 +229,14 @@ impl StanzaError {
             target: named
                 .map(|(_, child)| child.text())
                 .filter(|text| !text.is_empty()),
-            text: error.child("text", ns::STANZAS).map(|text| text.text()),
+            text: error
+                .child("text", ns::STANZAS)
+                .map(super::element::ElementRef::text),
             by: error.attr("by").and_then(|by| Jid::new(by).ok()),
             application: error
                 .children()
                 .find(|child| !child.has_ns(ns::STANZAS))
-                .map(|child| child.to_element()),
+                .map(super::element::ElementRef::to_element),
         }
     }
 }

@@ -215,7 +215,7 @@ impl Reader {
             RawEvent::Attribute(_, (prefix, name), value) if self.depth == 1 => {
                 if let Some(header) = &mut self.header {
                     let value = value.clone();
-                    match (prefix.as_ref().map(|prefix| prefix.as_str()), name.as_str()) {
+                    match (prefix.as_ref().map(rxml::NcName::as_str), name.as_str()) {
                         (None, "to") => header.to = Some(value),
                         (None, "from") => header.from = Some(value),
                         (None, "id") => header.id = Some(value),
