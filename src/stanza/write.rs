@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use jid::Jid;
 
-use super::out::{Count, Out};
 use super::raw::RawXml;
 use super::{Stanza, escape, ns};
 
@@ -33,14 +32,16 @@ impl Form {
 impl Stanza {
     /// Appends the stanza's bytes. Children are copied as they came.
     pub fn write(&self, out: &mut Vec<u8>, form: Form) {
-        out.reserve(self.wire_len_estimate());
-        self.write_to(out, form.namespace());
+        // Lends the buffer to `String`, whose pushes need no check.
+        let mut text = String::with_capacity(self.wire_len() + 32);
+        self.write_str(&mut text, form.namespace());
+        out.extend_from_slice(text.as_bytes());
     }
 
     /// The stanza on its own, [`Form::Standalone`].
     pub fn to_xml(&self) -> String {
-        let mut text = String::with_capacity(self.wire_len_estimate());
-        self.write_to(&mut text, Some(ns::CLIENT));
+        let mut text = String::with_capacity(self.wire_len() + 32);
+        self.write_str(&mut text, Some(ns::CLIENT));
         text
     }
 
@@ -50,11 +51,12 @@ impl Stanza {
         RawXml::trusted(self.to_xml(), self.kind().as_str().len(), ns::CLIENT.into())
     }
 
-    /// Length of the stream form in bytes.
+    /// Length of the stream form in bytes; exact unless an attribute of the
+    /// stanza itself needs escaping.
     pub fn wire_len(&self) -> usize {
-        let mut count = Count(0);
-        self.write_to(&mut count, None);
-        count.0
+        let mut text = String::new();
+        self.write_str(&mut text, None);
+        text.len()
     }
 
     /// The stream form in two shared halves around the value of `to`, for
@@ -73,27 +75,23 @@ impl Stanza {
         }
     }
 
-    pub(super) fn write_to(&self, out: &mut impl Out, namespace: Option<&str>) {
+    pub(super) fn write_str(&self, out: &mut String, namespace: Option<&str>) {
         self.head.write(namespace, out);
         self.write_contents(out);
     }
 
-    /// What a buffer needs, short of escapes.
-    pub(super) fn wire_len_estimate(&self) -> usize {
-        self.head.len_estimate() + self.chunks().map(str::len).sum::<usize>()
-    }
-
-    fn write_contents(&self, out: &mut impl Out) {
-        if self.chunks().all(str::is_empty) {
-            return out.put("/>");
+    fn write_contents(&self, out: &mut String) {
+        let tag_end = out.len();
+        out.push('>');
+        self.write_children(out);
+        if out.len() == tag_end + 1 {
+            out.truncate(tag_end);
+            out.push_str("/>");
+            return;
         }
-        out.put(">");
-        for chunk in self.chunks() {
-            out.put(chunk);
-        }
-        out.put("</");
-        out.put(self.kind().as_str());
-        out.put(">");
+        out.push_str("</");
+        out.push_str(self.kind().as_str());
+        out.push('>');
     }
 }
 

@@ -1,8 +1,5 @@
 //! Dialogues with the public API.
 
-mod canonical;
-mod lossless;
-
 use jid::Jid;
 
 use super::*;

@@ -1,0 +1,81 @@
+//! An XMPP server, to run and to copy from. Whatever it does with a stanza is
+//! in [`stack`]; the rest is what any server needs around it.
+//!
+//! ```text
+//! stream/     a client's connection: XML, login, limits, last words
+//! sasl/       the login itself
+//! entrance    the one way in, for connections of any kind
+//! stack       the layers, in order
+//! site        what the library asks of this server (`host::Host`)
+//! services/   what ends at the server: roster, presence, discovery …
+//! rooms       the chat rooms
+//! server      starts and ends it all
+//! ```
+
+mod accounts;
+mod clock;
+mod entrance;
+pub(crate) mod options;
+mod random;
+mod rooms;
+mod sasl;
+pub(crate) mod server;
+mod services;
+mod sessions;
+mod site;
+mod stack;
+mod stream;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use options::Options;
+use server::Server;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(Options::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serves until it is told to end.
+pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
+    options.check()?;
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_new(&options.log)?)
+        .with_writer(std::io::stderr)
+        .init();
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    let server = Server::start(&options).await?;
+    greet(&options, &server);
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    server.shut_down().await;
+    Ok(())
+}
+
+/// Tells on standard output how to connect. Scripts read the first line.
+fn greet(options: &Options, server: &Server) {
+    let (address, domain) = (server.address(), &options.domain);
+    println!("listening on {address}");
+    println!("  log in as one of:");
+    for account in &options.accounts {
+        println!("    {}@{domain}", account.name);
+    }
+    println!(
+        "  with host {} and port {}, without TLS; rooms are at rooms.{domain}",
+        address.ip(),
+        address.port()
+    );
+}

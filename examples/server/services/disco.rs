@@ -1,0 +1,64 @@
+//! Service discovery (XEP-0030) of the server and its accounts. What layers
+//! announce is not listed here: the stack adds it on the way out.
+
+use jid::Jid;
+use tower_xmpp::stanza::{Condition, Element, ElementRef, ns};
+
+use super::super::site::Site;
+use super::Whom;
+
+/// What the server's own services announce, in the name of the server.
+const SERVER: [&str; 4] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::PRIVATE];
+
+/// The same in the name of an account.
+const ACCOUNT: [&str; 3] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING];
+
+pub fn info(
+    site: &Site,
+    whom: &Whom,
+    asker: &Jid,
+    query: ElementRef<'_>,
+) -> Result<Option<Element>, Condition> {
+    may_ask(site, whom, asker, query)?;
+    let (identity, features) = match whom {
+        Whom::Server => (("server", "im"), &SERVER[..]),
+        Whom::Own(_) | Whom::Other(_) => (("account", "registered"), &ACCOUNT[..]),
+    };
+    let identity = Element::new("identity", ns::DISCO_INFO)
+        .with_attr("category", identity.0)
+        .with_attr("type", identity.1);
+    let mut answer = Element::new("query", ns::DISCO_INFO).with_child(identity);
+    for feature in features {
+        answer.push(Element::new("feature", ns::DISCO_INFO).with_attr("var", *feature));
+    }
+    Ok(Some(answer))
+}
+
+pub fn items(
+    site: &Site,
+    whom: &Whom,
+    asker: &Jid,
+    query: ElementRef<'_>,
+) -> Result<Option<Element>, Condition> {
+    may_ask(site, whom, asker, query)?;
+    let mut answer = Element::new("query", ns::DISCO_ITEMS);
+    if *whom == Whom::Server {
+        let rooms = Element::new("item", ns::DISCO_ITEMS)
+            .with_attr("jid", site.rooms.domain().as_str())
+            .with_attr("name", "Chat rooms");
+        answer.push(rooms);
+    }
+    Ok(Some(answer))
+}
+
+/// XEP-0030 §8: whether an account exists is not told to those who do not
+/// hear of its presence. There are no nodes.
+fn may_ask(site: &Site, whom: &Whom, asker: &Jid, query: ElementRef<'_>) -> Result<(), Condition> {
+    match whom {
+        Whom::Other(account) if !site.rosters.hears(account, &asker.to_bare()) => {
+            Err(Condition::ServiceUnavailable)
+        }
+        _ if query.attr("node").is_some() => Err(Condition::ItemNotFound),
+        _ => Ok(()),
+    }
+}

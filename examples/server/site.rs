@@ -1,0 +1,142 @@
+//! This server as the library sees it: whose address is this, who is
+//! connected, where does a stanza go. What it does is in the stack.
+
+use std::convert::Infallible;
+use std::sync::{Arc, OnceLock};
+
+use jid::{BareJid, FullJid, Jid};
+use tower_xmpp::flow::{Envelope, Original, Outcome, PassId, Route};
+use tower_xmpp::host::{Availability, Conductor, Delivery, Host, Place, Undelivered};
+use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
+use tracing::{debug, error, warn};
+
+use super::accounts::Accounts;
+use super::rooms::Rooms;
+use super::services::{self, private::Private, roster::Rosters};
+use super::sessions::Sessions;
+
+pub struct Site {
+    pub accounts: Arc<Accounts>,
+    pub sessions: Sessions,
+    pub rosters: Rosters,
+    pub private: Private,
+    pub rooms: Rooms,
+    /// Where what cannot be sent comes back in.
+    conductor: OnceLock<Conductor>,
+}
+
+impl Site {
+    pub fn new(accounts: Accounts) -> Self {
+        Self {
+            rooms: Rooms::new(accounts.domain()),
+            accounts: Arc::new(accounts),
+            sessions: Sessions::default(),
+            rosters: Rosters::default(),
+            private: Private::default(),
+            conductor: OnceLock::new(),
+        }
+    }
+
+    /// Tells the site which stack it has; to be called once.
+    pub fn conducted_by(&self, conductor: Conductor) {
+        let _ = self.conductor.set(conductor);
+    }
+
+    pub fn domain(&self) -> &BareJid {
+        self.accounts.domain()
+    }
+}
+
+impl Host for Site {
+    type Error = Infallible;
+
+    fn place(&self, jid: &Jid) -> Place {
+        if jid.domain() == self.domain().domain() {
+            match jid.node() {
+                Some(_) => Place::Account(jid.to_bare()),
+                None => Place::Server(jid.domain().to_owned()),
+            }
+        } else if jid.domain() == self.rooms.domain().domain() {
+            Place::Room(jid.to_bare())
+        } else {
+            Place::Elsewhere
+        }
+    }
+
+    fn sessions(&self, account: &BareJid) -> Vec<Availability> {
+        self.sessions.availability(account)
+    }
+
+    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        match self.sessions.get(&delivery.session) {
+            Some(session) => session.deliver(delivery),
+            None => Err(Undelivered(Box::new(delivery))),
+        }
+    }
+
+    /// There is no way to other servers yet, and the sender hears of it.
+    fn send(&self, at: Time, stanza: Stanza) {
+        let bounce = match stanza.type_() {
+            // Nobody waits for an answer to these.
+            Some(Type::Unavailable | Type::Probe) => None,
+            _ => stanza.error_reply(&Condition::RemoteServerNotFound.into()),
+        };
+        let account = bounce.as_ref().and_then(Stanza::to).map(Jid::to_bare);
+        if let (Some(bounce), Some(account), Some(conductor)) =
+            (bounce, account, self.conductor.get())
+        {
+            let route = match self.place(&account) {
+                Place::Account(account) => Route::ToAccount(account),
+                Place::Room(room) => Route::ToRoom(room),
+                _ => return,
+            };
+            conductor.post(Envelope::stanza(at, route, bounce));
+        }
+    }
+
+    async fn serve(&self, envelope: Envelope) -> Result<Outcome, Infallible> {
+        Ok(services::serve(self, &envelope))
+    }
+
+    fn directed(&self, session: &FullJid, presence: &Stanza) {
+        services::presence::directed(self, session, presence);
+    }
+
+    fn began(&self, pass: PassId, envelope: &Envelope) {
+        let Some(stanza) = envelope.as_stanza() else {
+            return;
+        };
+        debug!(
+            pass = pass.0,
+            route = %envelope.route,
+            kind = stanza.kind().as_str(),
+            type_ = stanza.type_().map(Type::as_str),
+            from = stanza.from().map(Jid::as_str),
+            to = stanza.to().map(Jid::as_str),
+            "enters"
+        );
+    }
+
+    fn ended(&self, pass: PassId, outcome: &Outcome) {
+        match &outcome.original {
+            Original::Heard => {}
+            original => debug!(
+                pass = pass.0,
+                ?original,
+                besides = outcome.emits.len(),
+                "done"
+            ),
+        }
+        for incident in &outcome.incidents {
+            warn!(
+                pass = pass.0,
+                ?incident,
+                "a layer broke and was stepped over"
+            );
+        }
+    }
+
+    fn broke(&self, pass: PassId, what: &(dyn std::error::Error + Send + Sync)) {
+        error!(pass = pass.0, %what, "a pass broke off");
+    }
+}

@@ -1,0 +1,101 @@
+//! Messages between clients (RFC 6121 §8).
+
+use tower_xmpp::stanza::{Condition, Type};
+
+use super::client::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_arrives_as_it_was_sent_and_in_order() {
+    let server = server().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    let mut bob = Client::available(server.address(), "bob", "desk").await;
+    for number in 0..100 {
+        alice
+            .send(&format!(
+                "<message to='bob@example.org' type='chat' id='{number}' xml:lang='de'>\
+                 <body>&lt;{number}></body><x xmlns='some:thing' a='&quot;'>y<z/></x></message>"
+            ))
+            .await;
+    }
+    for number in 0..100 {
+        let message = bob.stanza().await;
+        assert_eq!(message.id(), Some(number.to_string().as_str()));
+        assert_eq!(message.from().unwrap().as_str(), "alice@example.org/phone");
+        assert_eq!(message.body_text(), Some(format!("<{number}>")));
+        assert_eq!(message.lang(), Some("de"));
+        let other = message.child("x", "some:thing").unwrap();
+        assert_eq!((other.attr("a"), other.text().as_str()), (Some("\""), "y"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_to_the_account_goes_to_the_most_available_client() {
+    let server = server().await;
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    let mut high = Client::bound(server.address(), "bob", "high").await;
+    high.send("<presence><priority>5</priority></presence>")
+        .await;
+    high.stanza().await;
+    let mut low = Client::available(server.address(), "bob", "low").await;
+    low.stanza().await;
+    high.stanza().await;
+
+    alice.send("<message to='bob@example.org' id='1'/>").await;
+    assert_eq!(high.stanza().await.id(), Some("1"));
+    high.send("<presence type='unavailable'/>").await;
+    assert!(low.stanza().await.is_type(&Type::Unavailable));
+    alice.send("<message to='bob@example.org' id='2'/>").await;
+    assert_eq!(low.stanza().await.id(), Some("2"));
+    // Connected, not available, and yet meant.
+    alice
+        .send("<message to='bob@example.org/high' id='3'/>")
+        .await;
+    assert_eq!(high.stanza().await.id(), Some("3"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_that_nobody_takes_comes_back() {
+    let server = server().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    for to in [
+        "bob@example.org",
+        "nobody@example.org",
+        "bob@example.org/gone",
+        "example.org",
+    ] {
+        alice
+            .send(&format!(
+                "<message to='{to}' id='m'><body>hi</body></message>"
+            ))
+            .await;
+        let error = alice.stanza().await;
+        assert_eq!(error.id(), Some("m"));
+        assert_eq!(error.from().unwrap().as_str(), to);
+        assert_eq!(
+            error.error().unwrap().condition,
+            Condition::ServiceUnavailable
+        );
+    }
+    alice
+        .send("<message to='x@elsewhere.example' id='m'><body>hi</body></message>")
+        .await;
+    let error = alice.stanza().await.error().unwrap();
+    assert_eq!(error.condition, Condition::RemoteServerNotFound);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clients_ask_each_other_by_their_full_addresses() {
+    let server = server().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    let mut bob = Client::available(server.address(), "bob", "desk").await;
+    alice
+        .send("<iq to='bob@example.org/desk' type='get' id='q'><x xmlns='y'/></iq>")
+        .await;
+    assert_eq!(bob.stanza().await.id(), Some("q"));
+    bob.send("<iq to='alice@example.org/phone' type='result' id='q'/>")
+        .await;
+    assert_eq!(alice.stanza().await.id(), Some("q"));
+    let to_nobody = "<iq to='bob@example.org/gone' type='get' id='r'><x xmlns='y'/></iq>";
+    let error = alice.ask(to_nobody).await.error().unwrap();
+    assert_eq!(error.condition, Condition::ServiceUnavailable);
+}

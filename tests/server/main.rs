@@ -1,0 +1,14 @@
+//! The example server: the unit tests of its parts, and dialogues with the
+//! whole of it over TCP.
+
+mod bad_input;
+mod chat;
+mod client;
+mod lifecycle;
+mod login;
+mod presence;
+mod services;
+
+#[allow(dead_code, reason = "the command line is not used here")]
+#[path = "../../examples/server/main.rs"]
+mod example;
