@@ -147,6 +147,17 @@ def farewell(opts):
         stream.is_closed()
 
 
+@proves("binding is offered after login, and no session, which fails clients if denied",
+        needs="no-session-offer")
+def offered(opts):
+    with Stream(opts) as stream:
+        stream.open().features()
+        stream.plain(opts.alice)
+        offers = [feature.tag for feature in stream.restart()]
+        assert "{urn:ietf:params:xml:ns:xmpp-bind}bind" in offers, offers
+        assert "{urn:ietf:params:xml:ns:xmpp-session}session" not in offers, offers
+
+
 # Stanzas
 
 @proves("a malformed address is answered with jid-malformed, and the stream lives")

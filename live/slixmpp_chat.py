@@ -76,6 +76,21 @@ async def subscription(w):
         await own.presence(w.bob.boundjid.full)
 
 
+@proves("a contact is stored, told to the other client, and removed")
+async def roster(w):
+    carol = f"carol@{w.opts.domain}"
+    pushed = asyncio.Event()
+    await w.desk.get_roster(timeout=8)  # who has asked for the roster is told of changes
+    w.desk.add_event_handler("roster_update", lambda iq: carol in str(iq) and pushed.set())
+    for change in ({"name": "Carol", "groups": ["tea"]}, {"subscription": "remove"}):
+        pushed.clear()
+        await w.phone.update_roster(carol, timeout=8, **change)
+        await asyncio.wait_for(pushed.wait(), 8)
+        kept = w.desk.client_roster
+        assert kept.has_jid(carol) == ("name" in change), kept
+        assert "name" not in change or kept[carol]["groups"] == ["tea"], kept[carol]
+
+
 @proves("a message to the account reaches both clients, each once")
 async def to_bare(w):
     body = w.bob.say(w.alice)
@@ -261,6 +276,13 @@ async def ping(w):
         iq = w.phone.make_iq_get(ito=to)
         iq.xml.append(element("<ping xmlns='urn:xmpp:ping'/>"))
         assert await answer(iq) == "result", to
+
+
+@proves("a session that is asked for all the same is granted")
+async def session_granted(w):
+    iq = w.phone.make_iq_set()
+    iq.xml.append(element("<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>"))
+    assert await answer(iq) == "result"
 
 
 @proves("private storage keeps what a client puts there, also to the own bare address")

@@ -183,6 +183,18 @@ async def nick_change(w):
     await said(w.bob, w.room, "bobby", body)
 
 
+@proves("a nick change that carries the mark of a join is no second join")
+async def marked_nick_change(w):
+    # mcabber sends it so.
+    for old, new in (("bobby", "rob"), ("rob", "bobby")):
+        change = w.bob.make_presence(pto=f"{w.room}/{new}")
+        change.xml.append(element("<x xmlns='http://jabber.org/protocol/muc'/>"))
+        change.send()
+        for client in (w.alice, w.bob):
+            assert 303 in codes(await client.presence(f"{w.room}/{old}", "unavailable"))
+            await client.presence(f"{w.room}/{new}")
+
+
 @proves("a nick in use is refused with conflict, and the old one stays")
 async def nick_conflict(w):
     w.bob.send_presence(pto=f"{w.room}/alice")

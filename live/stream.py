@@ -158,7 +158,7 @@ class Stream:
 
     def restart(self):
         self.fresh()
-        self.open().features()
+        return self.open().features()
 
     def bind(self, resource):
         self.send("<iq type='set' id='bind'><bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'>"

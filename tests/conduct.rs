@@ -5,94 +5,17 @@ mod common;
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
+use common::house::House;
 use common::{alice, bob, chat, from_alice, to_alice};
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::future::{join, join_all};
-use jid::{BareJid, FullJid, Jid};
+use jid::FullJid;
 use tower_layer::Layer;
 use tower_xmpp::flow::{Emit, Envelope, Event, Fate, Original, Outcome, Route};
-use tower_xmpp::host::{
-    Availability, Conductor, Delivery, Host, Place, Router, Settings, Undelivered, conduct, expire,
-};
+use tower_xmpp::host::{Conductor, Host, Router, Settings, conduct, expire};
 use tower_xmpp::middleware::{Next, from_fn};
 use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
-
-/// A host of `a.example` with the sessions it is given.
-#[derive(Default)]
-struct House {
-    sessions: Vec<FullJid>,
-    vanished: Vec<FullJid>,
-    keeps_offline: bool,
-    delivered: Mutex<Vec<Delivery>>,
-    sent: Mutex<Vec<Stanza>>,
-    broke: Mutex<Vec<String>>,
-}
-
-impl Host for House {
-    type Error = Infallible;
-
-    fn place(&self, jid: &Jid) -> Place {
-        match (jid.domain().as_str(), jid.node()) {
-            ("a.example", Some(_)) => Place::Account(jid.to_bare()),
-            ("a.example", None) => Place::Server(jid.domain().to_owned()),
-            _ => Place::Elsewhere,
-        }
-    }
-
-    fn sessions(&self, account: &BareJid) -> Vec<Availability> {
-        let of_account = |session: &&FullJid| session.to_bare() == *account;
-        self.sessions
-            .iter()
-            .filter(of_account)
-            .map(|session| Availability {
-                session: session.clone(),
-                priority: Some(0),
-            })
-            .collect()
-    }
-
-    fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
-        if self.vanished.contains(&delivery.session) {
-            return Err(Undelivered(Box::new(delivery)));
-        }
-        self.delivered.lock().unwrap().push(delivery);
-        Ok(())
-    }
-
-    fn send(&self, _: Time, stanza: Stanza) {
-        self.sent.lock().unwrap().push(stanza);
-    }
-
-    async fn serve(&self, envelope: Envelope) -> Result<Outcome, Infallible> {
-        let stanza = envelope.as_stanza().expect("events are heard, not served");
-        Ok(Outcome::refused(stanza, Condition::ServiceUnavailable))
-    }
-
-    async fn keep_offline(&self, _: &BareJid, _: Time, _: &Stanza) -> Result<bool, Infallible> {
-        Ok(self.keeps_offline)
-    }
-
-    fn broke(&self, _: tower_xmpp::flow::PassId, what: &(dyn std::error::Error + Send + Sync)) {
-        self.broke.lock().unwrap().push(what.to_string());
-    }
-}
-
-impl House {
-    fn of(sessions: &[FullJid]) -> Arc<Self> {
-        Arc::new(Self {
-            sessions: sessions.to_vec(),
-            ..Self::default()
-        })
-    }
-
-    /// Ids of what was delivered, in order.
-    fn ids(&self) -> Vec<String> {
-        let delivered = self.delivered.lock().unwrap();
-        let id = |delivery: &Delivery| delivery.stanza.id().unwrap_or_default().to_owned();
-        delivered.iter().map(id).collect()
-    }
-}
 
 /// Sets up a stack of one layer over the house, lets `enter` use it, and runs
 /// until everything that entered is through.
@@ -326,7 +249,7 @@ fn a_lane_that_is_full_refuses_stanzas_but_never_an_event() {
     assert!((&mut drivers).now_or_never().is_none());
     let refused: Vec<_> = tickets
         .iter_mut()
-        .filter_map(|ticket| ticket.now_or_never())
+        .filter_map(futures::FutureExt::now_or_never)
         .map(|outcome| outcome.map(|outcome| outcome.original))
         .collect();
     let bounced = Original::Bounced(Condition::ResourceConstraint);

@@ -84,20 +84,20 @@ impl Stanza {
         self.with_child(Element::new(name, ns::CLIENT).with_text(text))
     }
 
-    pub(super) fn write_children(&self, out: &mut String) {
-        let dropped: &[usize] = self.edits.as_ref().map_or(&[], |edits| &edits.dropped);
-        if let Some(body) = &self.body {
-            let mut kept = 0;
-            for &index in dropped {
-                let node = &body.nodes()[index];
-                out.push_str(&body.text[kept..node.start]);
-                kept = node.end;
-            }
-            out.push_str(&body.text[kept..]);
-        }
-        for fragment in self.edits.iter().flat_map(|edits| &edits.added) {
-            out.push_str(&fragment.text);
-        }
+    /// The bytes between start tag and end tag, in pieces.
+    pub(super) fn chunks(&self) -> impl Iterator<Item = &str> {
+        let body = self.body.as_deref();
+        let text = body.map_or("", |body| &body.text);
+        let nodes = body.map_or(&[][..], Fragment::nodes);
+        let edits = self.edits.as_deref();
+        let dropped = edits.map_or(&[][..], |edits| &edits.dropped);
+        let starts = std::iter::once(0).chain(dropped.iter().map(|&gone| nodes[gone].end));
+        let ends = dropped.iter().map(|&gone| nodes[gone].start);
+        let kept = starts
+            .zip(ends.chain(std::iter::once(text.len())))
+            .map(|(start, end)| &text[start..end]);
+        let added = edits.into_iter().flat_map(|edits| &edits.added);
+        kept.chain(added.map(|fragment| &*fragment.text))
     }
 
     pub(super) fn child_names(&self) -> impl Iterator<Item = &str> {

@@ -6,58 +6,47 @@ use std::collections::BTreeMap;
 use minidom::tree_builder::TreeBuilder;
 use minidom::{Element, Node};
 use rxml::error::EndOrError;
-use rxml::{Options, Parse, RawEvent, RawParser, WithOptions};
+use rxml::{Options, Parse, RawParser, WithOptions};
 
-use super::error::ParseError;
+use super::limits::StreamError;
+use super::out::Out;
 use super::{escape, ns};
 
-/// Deepest tree that is built from bytes: walking and dropping one recurses.
-pub(super) const MAX_DEPTH: usize = 256;
-
-/// Parses one element. Where it declares no default namespace it stands in
-/// `jabber:client`.
-pub(super) fn parse(xml: &[u8]) -> Result<Element, ParseError> {
+/// Builds the tree of one element that was found well-formed before. Where it
+/// declares no default namespace it stands in `default`.
+pub(super) fn parse(xml: &[u8], default: &str) -> Result<Element, StreamError> {
     let options = Options {
-        max_token_length: xml.len().max(64),
+        max_token_length: xml.len(),
         ..Options::default()
     };
     let mut parser = RawParser::with_options(options);
-    let outer = BTreeMap::from([(None, ns::CLIENT.to_owned())]);
-    let mut tree = TreeBuilder::new().with_prefixes_stack(vec![outer.into()]);
+    let outer = BTreeMap::from([(None, default.to_owned())]);
+    let mut builder = TreeBuilder::new().with_prefixes_stack(vec![outer.into()]);
     let mut rest = xml;
-    let mut depth = 0_usize;
     loop {
-        let event = match parser.parse(&mut rest, true) {
-            Ok(Some(event)) => event,
+        match parser.parse(&mut rest, true) {
+            Ok(Some(event)) => builder
+                .process_event(event)
+                .map_err(|_| StreamError::NotWellFormed)?,
             Ok(None) | Err(EndOrError::NeedMoreData) => break,
             Err(EndOrError::Error(error)) => return Err(error.into()),
-        };
-        match event {
-            RawEvent::ElementHeadOpen(..) => depth += 1,
-            RawEvent::ElementFoot(_) => depth -= 1,
-            _ => {}
         }
-        if depth > MAX_DEPTH {
-            return Err(ParseError::TooDeep);
-        }
-        tree.process_event(event)
-            .map_err(|_| ParseError::UndeclaredPrefix)?;
     }
-    tree.root.take().ok_or(ParseError::Truncated)
+    builder.root.take().ok_or(StreamError::NotWellFormed)
 }
 
 /// Writes `element` as it stands where `default` is the default namespace.
-pub(super) fn write(element: &Element, default: &str, out: &mut String) {
+pub(super) fn write(element: &Element, default: &str, out: &mut impl Out) {
     write_in(element, default, &mut Vec::new(), out);
 }
 
 /// Prefixes declared by the ancestors, innermost last.
 type Scope = Vec<(String, String)>;
 
-fn write_in(element: &Element, default: &str, scope: &mut Scope, out: &mut String) {
+fn write_in(element: &Element, default: &str, scope: &mut Scope, out: &mut impl Out) {
     let outer = scope.len();
-    out.push('<');
-    out.push_str(element.name());
+    out.put("<");
+    out.put(element.name());
     let own;
     let default = if element.has_ns(default) {
         default
@@ -85,18 +74,18 @@ fn write_in(element: &Element, default: &str, scope: &mut Scope, out: &mut Strin
         }
     }
     if element.nodes().next().is_none() {
-        out.push_str("/>");
+        out.put("/>");
     } else {
-        out.push('>');
+        out.put(">");
         for node in element.nodes() {
             match node {
                 Node::Element(child) => write_in(child, default, scope, out),
                 Node::Text(text) => escape::text(text, out),
             }
         }
-        out.push_str("</");
-        out.push_str(element.name());
-        out.push('>');
+        out.put("</");
+        out.put(element.name());
+        out.put(">");
     }
     scope.truncate(outer);
 }

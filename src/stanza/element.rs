@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use super::dom;
 use super::error::ParseError;
+use super::limits::Limits;
 use super::raw::RawXml;
+use super::{dom, ns, scan};
 
 /// An owned XML element.
 ///
@@ -24,12 +25,14 @@ impl Element {
     }
 
     /// Parses one element that declares its prefixes itself; without a
-    /// default namespace it stands in `jabber:client`.
+    /// default namespace it stands in `jabber:client`. The default
+    /// [`Limits`] apply, all but the size.
     ///
     /// # Errors
     /// The bytes are not exactly one well-formed element.
     pub fn parse(xml: &[u8]) -> Result<Self, ParseError> {
-        dom::parse(xml).map(Element)
+        scan::check(xml, &Limits::default())?;
+        Ok(Element(dom::parse(xml, ns::CLIENT)?))
     }
 
     /// The same with an attribute.
@@ -256,6 +259,7 @@ pub enum NodeRef<'a> {
 /// Not a namespace of anything, so that a root always declares its own.
 pub(super) const NO_DEFAULT: &str = "\0";
 
+#[expect(clippy::panic, reason = "a name in the program's text is wrong")]
 fn nc_name(name: &str) -> rxml::NcName {
     name.try_into()
         .unwrap_or_else(|_| panic!("{name:?} is no XML name without a prefix"))

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use jid::Jid;
 
 use super::element::{Element, ElementRef};
+use super::limits::StreamError;
 use super::ns;
 
 macro_rules! conditions {
@@ -229,12 +230,12 @@ impl StanzaError {
             target: named
                 .map(|(_, child)| child.text())
                 .filter(|text| !text.is_empty()),
-            text: error.child("text", ns::STANZAS).map(|text| text.text()),
+            text: error.child("text", ns::STANZAS).map(ElementRef::text),
             by: error.attr("by").and_then(|by| Jid::new(by).ok()),
             application: error
                 .children()
                 .find(|child| !child.has_ns(ns::STANZAS))
-                .map(|child| child.to_element()),
+                .map(ElementRef::to_element),
         }
     }
 }
@@ -258,46 +259,13 @@ impl fmt::Display for StanzaError {
 impl std::error::Error for StanzaError {}
 
 /// Why bytes are no stanza, or no element.
-#[derive(Clone, PartialEq, Debug, thiserror::Error)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ParseError {
-    /// The bytes end before the element does.
-    #[error("the element is not complete")]
-    Truncated,
-    /// Something follows the element.
-    #[error("something follows the element")]
-    TrailingData,
-    /// Not well-formed XML.
-    #[error("not well-formed")]
-    NotWellFormed,
-    /// A comment, a processing instruction, a document type or an entity
-    /// beyond the five of XML itself (RFC 6120 §11.1).
-    #[error("XML that XMPP forbids")]
-    RestrictedXml,
-    /// Not UTF-8 (RFC 6120 §11.6).
-    #[error("not UTF-8")]
-    NotUtf8,
-    /// A prefix is used that nobody declared.
-    #[error("a namespace prefix is not declared")]
-    UndeclaredPrefix,
-    /// Elements are nested too deeply.
-    #[error("elements are nested too deeply")]
-    TooDeep,
+    /// The XML is not acceptable, or not complete.
+    #[error(transparent)]
+    Xml(#[from] StreamError),
     /// The root is no message, presence or IQ of a content namespace.
     #[error("not a message, presence or iq")]
     NotAStanza,
-}
-
-impl From<rxml::Error> for ParseError {
-    fn from(error: rxml::Error) -> Self {
-        match error {
-            rxml::Error::InvalidEof(_) => ParseError::Truncated,
-            rxml::Error::RestrictedXml(_) | rxml::Error::UndeclaredEntity => {
-                ParseError::RestrictedXml
-            }
-            rxml::Error::InvalidUtf8Byte(_) => ParseError::NotUtf8,
-            rxml::Error::UndeclaredNamespacePrefix(_) => ParseError::UndeclaredPrefix,
-            _ => ParseError::NotWellFormed,
-        }
-    }
 }

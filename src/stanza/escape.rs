@@ -1,14 +1,16 @@
 //! Escaping of character data and attribute values.
 
+use super::out::Out;
+
 /// Appends `text` as character data.
-pub(super) fn text(text: &str, out: &mut String) {
+pub(super) fn text(text: &str, out: &mut impl Out) {
     escape(text, |byte| matches!(byte, b'&' | b'<' | b'>'), out);
 }
 
 /// Appends `value` for an attribute that is quoted with `'`. Tabs and line
 /// breaks become references, since a parser turns bare ones into spaces
 /// (XML 1.0 §3.3.3).
-pub(super) fn attribute(value: &str, out: &mut String) {
+pub(super) fn attribute(value: &str, out: &mut impl Out) {
     escape(
         value,
         |byte| matches!(byte, b'&' | b'<' | b'\'' | b'\t' | b'\n'),
@@ -17,21 +19,23 @@ pub(super) fn attribute(value: &str, out: &mut String) {
 }
 
 /// Appends ` name='value'`.
-pub(super) fn push_attribute(name: &str, value: &str, out: &mut String) {
-    out.push(' ');
-    out.push_str(name);
-    out.push_str("='");
+pub(super) fn push_attribute(name: &str, value: &str, out: &mut impl Out) {
+    out.put(" ");
+    out.put(name);
+    out.put("='");
     attribute(value, out);
-    out.push('\'');
+    out.put("'");
 }
 
-fn escape(text: &str, special: impl Fn(u8) -> bool, out: &mut String) {
+fn escape(text: &str, special: impl Fn(u8) -> bool, out: &mut impl Out) {
+    if !text
+        .bytes()
+        .fold(false, |found, byte| found | suspicious(byte))
+    {
+        return out.put(text);
+    }
     let mut plain = 0;
     for (at, byte) in text.bytes().enumerate() {
-        // 0xEF begins U+FFFE and U+FFFF, which XML forbids.
-        if byte > b'>' && byte != 0xEF {
-            continue;
-        }
         let replacement = match byte {
             0xEF => match text.as_bytes().get(at..at + 3) {
                 Some([_, 0xBF, 0xBE | 0xBF]) => "\u{FFFD}",
@@ -48,11 +52,23 @@ fn escape(text: &str, special: impl Fn(u8) -> bool, out: &mut String) {
             b'>' => "&gt;",
             _ => "&apos;",
         };
-        out.push_str(&text[plain..at]);
-        out.push_str(replacement);
+        out.put(&text[plain..at]);
+        out.put(replacement);
         plain = at + if byte == 0xEF { 3 } else { 1 };
     }
-    out.push_str(&text[plain..]);
+    out.put(&text[plain..]);
+}
+
+/// Might this byte need care? Without branches, so that a whole value is
+/// looked through at once: nearly all need none. 0xEF begins U+FFFE and
+/// U+FFFF, which XML forbids.
+fn suspicious(byte: u8) -> bool {
+    (byte < b' ')
+        | (byte == b'&')
+        | (byte == b'<')
+        | (byte == b'>')
+        | (byte == b'\'')
+        | (byte == 0xEF)
 }
 
 #[cfg(test)]

@@ -125,10 +125,15 @@ impl<'a> Slot<'a> {
         ElementRef(self.node.tree.get_or_init(|| {
             // The bytes were parsed or written by us before, so this cannot
             // fail; if it did, an empty element harms less than a panic.
-            Box::new(dom::parse(self.wire().as_bytes()).unwrap_or_else(|error| {
-                debug_assert!(false, "{error}: {}", self.wire());
-                minidom::Element::bare(self.node.name(&self.fragment.text), &*self.node.namespace)
-            }))
+            Box::new(
+                dom::parse(self.wire().as_bytes(), ns::CLIENT).unwrap_or_else(|error| {
+                    debug_assert!(false, "{error}: {}", self.wire());
+                    minidom::Element::bare(
+                        self.node.name(&self.fragment.text),
+                        &*self.node.namespace,
+                    )
+                }),
+            )
         }))
     }
 }

@@ -2,6 +2,7 @@
 
 use jid::Jid;
 
+use super::out::Out;
 use super::types::{Kind, Type};
 use super::{escape, ns};
 
@@ -86,9 +87,9 @@ impl Head {
 
     /// Writes the start tag without its end, and without `to`: that comes
     /// last, so that one text serves many recipients.
-    pub(super) fn write_without_to(&self, namespace: Option<&str>, out: &mut String) {
-        out.push('<');
-        out.push_str(self.kind.as_str());
+    pub(super) fn write_without_to(&self, namespace: Option<&str>, out: &mut impl Out) {
+        out.put("<");
+        out.put(self.kind.as_str());
         if let Some(namespace) = namespace {
             escape::push_attribute("xmlns", namespace, out);
         }
@@ -119,10 +120,28 @@ impl Head {
         }
     }
 
-    pub(super) fn write(&self, namespace: Option<&str>, out: &mut String) {
+    pub(super) fn write(&self, namespace: Option<&str>, out: &mut impl Out) {
         self.write_without_to(namespace, out);
         if let Some(to) = &self.to {
             escape::push_attribute("to", to.as_str(), out);
         }
+    }
+
+    /// About how long the tags are, short of escapes.
+    pub(super) fn len_estimate(&self) -> usize {
+        // Tag names, `xmlns='jabber:client'`, the known attributes' names.
+        const FRAME: usize = 96;
+        let address = |address: &Option<Address>| address.as_ref().map_or(0, |a| a.as_str().len());
+        let others = self.others.iter().map(|other| {
+            other.name.len()
+                + other.value.len()
+                + other.namespace.as_ref().map_or(8, |uri| uri.len() + 24)
+        });
+        FRAME
+            + address(&self.from)
+            + address(&self.to)
+            + self.id.as_ref().map_or(0, String::len)
+            + self.lang.as_ref().map_or(0, String::len)
+            + others.sum::<usize>()
     }
 }

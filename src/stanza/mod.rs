@@ -1,6 +1,8 @@
 //! Stanzas: a typed head over a shared body, and the bytes they came as.
 
+mod adapters;
 mod answer;
+mod assemble;
 mod children;
 mod dom;
 mod element;
@@ -8,9 +10,12 @@ mod error;
 mod escape;
 mod fragment;
 mod head;
+mod limits;
 pub mod ns;
+mod out;
 mod raw;
 mod reader;
+mod scan;
 #[cfg(test)]
 mod tests;
 mod time;
@@ -28,8 +33,9 @@ use self::head::{Address, Head};
 
 pub use self::element::{Element, ElementRef, NodeRef};
 pub use self::error::{Condition, ErrorType, ParseError, StanzaError, UnknownCondition};
+pub use self::limits::{Limit, Limits, StreamError};
 pub use self::raw::{Child, RawBuilder, RawXml};
-pub use self::reader::{Frame, Limit, Limits, Reader, StreamError, StreamHeader};
+pub use self::reader::{Frame, Reader, StreamHeader};
 pub use self::time::{InvalidTime, Time};
 pub use self::types::{AddressFault, Kind, MessageType, Type};
 pub use self::write::{Form, Split};
@@ -67,12 +73,22 @@ impl Stanza {
     }
 
     /// Reads one stanza that stands alone. Without `xmlns` it stands in
-    /// `jabber:client`; every prefix must be declared inside.
+    /// `jabber:client`; every prefix must be declared inside. The default
+    /// [`Limits`] apply.
     ///
     /// # Errors
     /// The bytes are not exactly one stanza.
     pub fn parse(xml: &[u8]) -> Result<Self, ParseError> {
-        reader::parse(xml)
+        Stanza::parse_within(xml, &Limits::default())
+    }
+
+    /// The same within these limits: for WebSocket frames (RFC 7395 §3.3.3),
+    /// say.
+    ///
+    /// # Errors
+    /// The bytes are not exactly one stanza, or more than allowed.
+    pub fn parse_within(xml: &[u8], limits: &Limits) -> Result<Self, ParseError> {
+        assemble::parse(xml, limits)
     }
 
     fn from_head(head: Head) -> Self {

@@ -21,7 +21,7 @@ impl RawXml {
     /// # Errors
     /// The bytes are not exactly one well-formed element.
     pub fn parse(xml: &[u8]) -> Result<Self, ParseError> {
-        dom::parse(xml).map(|tree| RawXml::from_dom(&tree))
+        Element::parse(xml).map(|element| element.view().to_raw())
     }
 
     /// Begins an element of this name and namespace.
@@ -173,7 +173,7 @@ impl RawBuilder {
     pub fn stanza(mut self, stanza: &Stanza) -> Self {
         self.end_tag();
         self.out.reserve(stanza.wire_len() + 64);
-        stanza.write_str(&mut self.out, Some(ns::CLIENT));
+        stanza.write_to(&mut self.out, Some(ns::CLIENT));
         self
     }
 

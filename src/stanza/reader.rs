@@ -1,54 +1,12 @@
 //! The way in: a stream of bytes cut into frames.
 
-use minidom::tree_builder::TreeBuilder;
-use rxml::error::EndOrError;
-use rxml::{Options, Parse, RawEvent, RawParser, WithOptions};
+use std::fmt;
 
+use super::assemble::{self, Assembly, declare};
 use super::element::Element;
-use super::error::ParseError;
-use super::fragment::{self, Fragment};
-use super::head::Head;
-use super::types::Kind;
+use super::limits::{Limit, Limits, StreamError};
+use super::scan::{Outer, Piece, Scan, Start};
 use super::{Stanza, dom, ns};
-
-/// How much one peer may demand of us.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Limits {
-    /// Bytes of one stanza, or of any other top-level element.
-    pub stanza_bytes: usize,
-    /// Elements inside one another, the stanza being the first.
-    pub depth: usize,
-    /// Attributes of one element, namespace declarations included.
-    pub attributes: usize,
-    /// Direct children of one stanza.
-    pub children: usize,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            stanza_bytes: 256 * 1024,
-            depth: 64,
-            attributes: 64,
-            children: 1_000,
-        }
-    }
-}
-
-/// One of the [`Limits`].
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-#[non_exhaustive]
-pub enum Limit {
-    /// [`Limits::stanza_bytes`].
-    StanzaBytes,
-    /// [`Limits::depth`].
-    Depth,
-    /// [`Limits::attributes`].
-    Attributes,
-    /// [`Limits::children`].
-    Children,
-}
 
 /// What a stream consists of.
 #[derive(Clone, Debug)]
@@ -78,58 +36,18 @@ pub struct StreamHeader {
     pub version: Option<String>,
     /// The default language of the stream.
     pub lang: Option<String>,
-    /// The namespace of the stanzas on it.
+    /// The default namespace, in which the stanzas stand; empty if they come
+    /// with a prefix.
     pub content: String,
-}
-
-/// Why a stream must be closed, as RFC 6120 §4.9.3 names it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum StreamError {
-    /// XML that cannot be processed here, such as text between stanzas.
-    #[error("the stream holds what does not belong there")]
-    BadFormat,
-    /// The stream's own prefix is wrong or missing.
-    #[error("the stream element has no or a wrong prefix")]
-    BadNamespacePrefix,
-    /// The stream's or the content namespace is not supported.
-    #[error("the stream's namespace is not supported")]
-    InvalidNamespace,
-    /// Well-formed, but not what may come here.
-    #[error("an element that is not valid here")]
-    InvalidXml,
-    /// Not well-formed XML, or an undeclared prefix.
-    #[error("not well-formed")]
-    NotWellFormed,
-    /// Larger than we allow.
-    #[error("a limit was exceeded: {0:?}")]
-    PolicyViolation(Limit),
-    /// Comments, processing instructions, document types, entities.
-    #[error("XML that XMPP forbids")]
-    RestrictedXml,
-    /// Not UTF-8.
-    #[error("not UTF-8")]
-    UnsupportedEncoding,
-}
-
-impl StreamError {
-    /// The condition's element name (RFC 6120 §4.9.3).
-    pub fn condition(self) -> &'static str {
-        match self {
-            StreamError::BadFormat => "bad-format",
-            StreamError::BadNamespacePrefix => "bad-namespace-prefix",
-            StreamError::InvalidNamespace => "invalid-namespace",
-            StreamError::InvalidXml => "invalid-xml",
-            StreamError::NotWellFormed => "not-well-formed",
-            StreamError::PolicyViolation(_) => "policy-violation",
-            StreamError::RestrictedXml => "restricted-xml",
-            StreamError::UnsupportedEncoding => "unsupported-encoding",
-        }
-    }
 }
 
 /// Cuts the bytes of a stream into frames. Push what came, then ask for
 /// frames until there is none.
+///
+/// A stanza's bytes are kept as they came. It holds at most
+/// [`Limits::stanza_bytes`] of an unfinished stanza besides what was pushed
+/// and not asked for yet; whitespace between stanzas (RFC 6120 §4.6.1) is not
+/// kept at all.
 ///
 /// ```
 /// use tower_xmpp::stanza::{Frame, Limits, Reader, ns};
@@ -144,152 +62,238 @@ impl StreamError {
 /// ```
 pub struct Reader {
     limits: Limits,
-    parser: RawParser,
-    tree: TreeBuilder,
-    content: String,
-    depth: usize,
-    used: usize,
+    scan: Scan,
+    /// What was pushed lately.
     buffer: Vec<u8>,
-    header: Option<StreamHeader>,
+    /// What of it became frames already.
+    done: usize,
+    /// How far the scan has looked.
+    seen: usize,
+    /// What `done` is, counted from the (re)start.
+    origin: usize,
+    content: Option<String>,
+    state: State,
+}
+
+enum State {
+    /// The next thing must be a stream header.
+    Header,
+    /// Between two top-level elements.
+    Idle,
+    InStanza(Box<Assembly>),
+    InNonza(Nonza),
+    Closed,
+    Failed(StreamError),
+}
+
+/// A top-level element that is no stanza. Offsets count from its `<`.
+struct Nonza {
+    name_end: usize,
+    outer: Vec<Outer>,
 }
 
 impl Reader {
     /// A reader that waits for a stream header.
     pub fn new(limits: Limits) -> Self {
         Reader {
-            parser: parser(&limits),
             limits,
-            tree: TreeBuilder::new(),
-            content: String::new(),
-            depth: 0,
-            used: 0,
+            scan: stream_scan(&limits),
             buffer: Vec::new(),
-            header: None,
+            done: 0,
+            seen: 0,
+            origin: 0,
+            content: None,
+            state: State::Header,
         }
     }
 
     /// Takes bytes as they came.
     pub fn push(&mut self, bytes: &[u8]) {
+        if matches!(self.state, State::Closed | State::Failed(_)) {
+            return;
+        }
+        // Once a push, however many frames the last one held.
+        self.buffer.drain(..self.done);
+        self.seen -= self.done;
+        self.done = 0;
         self.buffer.extend_from_slice(bytes);
     }
 
-    /// The next frame, if the bytes so far hold one.
+    /// The next frame, if the bytes so far hold one. After the stream was
+    /// closed there is none.
     ///
     /// # Errors
-    /// The stream must be closed with the error's condition; nothing more is
-    /// to be expected from this reader.
-    #[allow(clippy::should_implement_trait)]
+    /// The stream must be closed with the error's condition. From then on the
+    /// reader says the same error again.
+    // An iterator would end where this one only waits.
+    #[expect(clippy::should_implement_trait, reason = "no iterator: it resumes")]
     pub fn next(&mut self) -> Result<Option<Frame>, StreamError> {
+        let result = self.advance();
+        if let Err(error) = result {
+            self.fail(State::Failed(error));
+        }
+        result
+    }
+
+    /// Begins anew, as after SASL or STARTTLS: the next thing must be a stream
+    /// header. What came after the last frame is kept. To be called before
+    /// [`Reader::next`] is asked for what belongs to the new stream.
+    pub fn restart(&mut self) {
+        self.seen = self.done;
+        self.origin = 0;
+        self.scan = stream_scan(&self.limits);
+        self.content = None;
+        self.state = State::Header;
+    }
+
+    /// How many bytes it holds.
+    pub fn buffered(&self) -> usize {
+        self.buffer.len() - self.done
+    }
+
+    fn advance(&mut self) -> Result<Option<Frame>, StreamError> {
+        match self.state {
+            State::Closed => return Ok(None),
+            State::Failed(error) => return Err(error),
+            _ => {}
+        }
         loop {
-            let mut rest = &self.buffer[..];
-            let event = self.parser.parse(&mut rest, false);
-            let eaten = self.buffer.len() - rest.len();
-            self.buffer.drain(..eaten);
-            self.used += eaten;
-            let event = match event {
-                Ok(Some(event)) => event,
-                Ok(None) => return Ok(None),
-                Err(EndOrError::NeedMoreData) if self.used > self.limits.stanza_bytes => {
+            if matches!(self.state, State::Header) && self.seen == self.done {
+                self.skip_blank();
+            }
+            // One byte more than allowed shows that it is too much.
+            let allowed = self.limits.stanza_bytes.saturating_add(1);
+            let stop = self.buffer.len().min(self.done.saturating_add(allowed));
+            let mut rest = &self.buffer[self.seen..stop];
+            let piece = self.scan.next(&mut rest, false);
+            self.seen = stop - rest.len();
+            let Some(piece) = piece? else {
+                if self.seen - self.done > self.limits.stanza_bytes {
                     return Err(StreamError::PolicyViolation(Limit::StanzaBytes));
                 }
-                Err(EndOrError::NeedMoreData) => return Ok(None),
-                Err(EndOrError::Error(error)) => return Err(error.into()),
+                if self.buffered() == 0 {
+                    self.buffer = Vec::new();
+                    (self.done, self.seen) = (0, 0);
+                    self.scan.release();
+                }
+                return Ok(None);
             };
-            if let Some(frame) = self.take(event)? {
+            if let Some(frame) = self.take(piece)? {
                 return Ok(Some(frame));
             }
         }
     }
 
-    fn take(&mut self, event: RawEvent) -> Result<Option<Frame>, StreamError> {
-        match &event {
-            RawEvent::ElementHeadOpen(..) => {
-                self.depth += 1;
-                if self.depth > self.limits.depth + 1 {
-                    return Err(StreamError::PolicyViolation(Limit::Depth));
-                }
-                if self.depth == 1 {
-                    self.header = Some(StreamHeader::default());
-                }
+    fn take(&mut self, piece: Piece) -> Result<Option<Frame>, StreamError> {
+        let depth = self.scan.depth();
+        match (piece, &mut self.state) {
+            (Piece::Start(start), State::Header) => {
+                let header = header(&start)?;
+                self.content = Some(header.content.clone()).filter(|content| !content.is_empty());
+                self.state = State::Idle;
+                self.forget(start.end);
+                Ok(Some(Frame::Open(header)))
             }
-            RawEvent::Attribute(_, (prefix, name), value) if self.depth == 1 => {
-                if let Some(header) = &mut self.header {
-                    let value = value.clone();
-                    match (prefix.as_ref().map(|prefix| prefix.as_str()), name.as_str()) {
-                        (None, "to") => header.to = Some(value),
-                        (None, "from") => header.from = Some(value),
-                        (None, "id") => header.id = Some(value),
-                        (None, "version") => header.version = Some(value),
-                        (Some("xml"), "lang") => header.lang = Some(value),
-                        (None, "xmlns") => header.content = value,
-                        _ => {}
-                    }
-                }
+            (Piece::Start(start), State::Idle) => {
+                self.forget(start.start);
+                self.open(start)?;
+                Ok(None)
             }
-            RawEvent::Text(_, text) if self.depth == 1 => {
-                self.used = 0;
-                return match text.trim().is_empty() {
-                    true => Ok(None),
-                    false => Err(StreamError::BadFormat),
-                };
+            (Piece::Start(start), State::InStanza(assembly)) => {
+                assembly.start(start)?;
+                Ok(None)
             }
-            _ => {}
-        }
-        let closes_head = matches!(event, RawEvent::ElementHeadClose(_));
-        let closes = matches!(event, RawEvent::ElementFoot(_));
-        self.tree
-            .process_event(event)
-            .map_err(|_| StreamError::NotWellFormed)?;
-        if closes_head && self.depth == 1 {
-            let header = self.header.take().unwrap_or_default();
-            self.used = 0;
-            self.content = header.content.clone();
-            let is_stream = self
-                .tree
-                .top()
-                .is_some_and(|top| top.is("stream", ns::STREAMS));
-            if !is_stream {
-                return Err(StreamError::InvalidNamespace);
+            (Piece::Start(start), State::InNonza(nonza)) => {
+                nonza.uses(start.outer);
+                Ok(None)
             }
-            return Ok(Some(Frame::Open(header)));
-        }
-        if !closes {
-            return Ok(None);
-        }
-        self.depth -= 1;
-        match self.depth {
-            0 => Ok(Some(Frame::Close)),
-            1 => {
-                self.used = 0;
-                Ok(self
-                    .tree
-                    .unshift_child()
-                    .map(|child| match from_dom(&child, &self.content) {
-                        Ok(stanza) => Frame::Stanza(stanza),
-                        Err(_) => Frame::Nonza(Element(child)),
-                    }))
+            (Piece::End { end }, State::InStanza(assembly)) if depth > 1 => {
+                assembly.end(end);
+                Ok(None)
+            }
+            (Piece::End { end }, _) if depth == 1 => self.close(end).map(Some),
+            (Piece::End { .. }, _) if depth == 0 => {
+                self.fail(State::Closed);
+                Ok(Some(Frame::Close))
+            }
+            (Piece::Text { blank: false }, State::Idle) => Err(StreamError::BadFormat),
+            (Piece::Text { .. }, State::Idle) => {
+                let skipped = blanks(&self.buffer[self.done..self.seen]);
+                self.forget(self.origin + skipped);
+                Ok(None)
             }
             _ => Ok(None),
         }
     }
 
-    /// Begins anew, as after SASL or STARTTLS: the next thing must be a stream
-    /// header. Bytes not read yet are kept.
-    pub fn restart(&mut self) {
-        self.parser = parser(&self.limits);
-        self.tree = TreeBuilder::new();
-        self.depth = 0;
-        self.used = 0;
+    /// A top-level element begins.
+    fn open(&mut self, start: Start) -> Result<(), StreamError> {
+        self.state = match assemble::kind(&start, self.content.as_deref())? {
+            Some(kind) => {
+                self.scan.set_edge(3);
+                State::InStanza(Box::new(Assembly::open(kind, start, &self.limits)))
+            }
+            None => State::InNonza(Nonza {
+                name_end: start.name_end - start.start,
+                outer: start.outer,
+            }),
+        };
+        Ok(())
     }
 
-    /// How many bytes it holds.
-    pub fn buffered(&self) -> usize {
-        self.buffer.len() + self.used
+    /// A top-level element ends.
+    fn close(&mut self, end: usize) -> Result<Frame, StreamError> {
+        self.scan.set_edge(2);
+        let xml = &self.buffer[self.done..][..end - self.origin];
+        let frame = match std::mem::replace(&mut self.state, State::Idle) {
+            State::InStanza(assembly) => Frame::Stanza(assembly.finish(xml)?),
+            State::InNonza(nonza) => Frame::Nonza(nonza.finish(xml)?),
+            // No other state is inside a top-level element.
+            _ => return Err(StreamError::NotWellFormed),
+        };
+        self.forget(end);
+        Ok(frame)
+    }
+
+    /// Lets go of everything before the byte `at`.
+    fn forget(&mut self, at: usize) {
+        self.done += at - self.origin;
+        self.origin = at;
+    }
+
+    /// Whitespace that keeps an authenticated stream alive may still arrive
+    /// where a new header is awaited; XML allows none before a declaration.
+    fn skip_blank(&mut self) {
+        self.done += blanks(&self.buffer[self.done..]);
+        self.seen = self.done;
+    }
+
+    fn fail(&mut self, state: State) {
+        self.state = state;
+        self.buffer = Vec::new();
+        (self.done, self.seen) = (0, 0);
     }
 }
 
-impl std::fmt::Debug for Reader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Nonza {
+    fn uses(&mut self, outer: Vec<Outer>) {
+        for outer in outer {
+            if !self.outer.contains(&outer) {
+                self.outer.push(outer);
+            }
+        }
+    }
+
+    fn finish(self, bytes: &[u8]) -> Result<Element, StreamError> {
+        let xml = std::str::from_utf8(bytes).map_err(|_| StreamError::UnsupportedEncoding)?;
+        let mut whole = String::with_capacity(xml.len() + 64);
+        declare(xml, self.name_end, &self.outer, &mut whole);
+        dom::parse(whole.as_bytes(), ns::CLIENT).map(Element)
+    }
+}
+
+impl fmt::Debug for Reader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader")
             .field("limits", &self.limits)
             .field("buffered", &self.buffered())
@@ -297,54 +301,58 @@ impl std::fmt::Debug for Reader {
     }
 }
 
-impl From<rxml::Error> for StreamError {
-    fn from(error: rxml::Error) -> Self {
-        match ParseError::from(error) {
-            ParseError::RestrictedXml => StreamError::RestrictedXml,
-            ParseError::NotUtf8 => StreamError::UnsupportedEncoding,
-            _ => StreamError::NotWellFormed,
-        }
-    }
+/// How many bytes of whitespace come first.
+fn blanks(bytes: &[u8]) -> usize {
+    bytes
+        .iter()
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count()
 }
 
-fn parser(limits: &Limits) -> RawParser {
-    let options = Options {
-        max_token_length: limits.stanza_bytes,
-        ..Options::default()
+/// The stream element itself is one level more.
+fn stream_scan(limits: &Limits) -> Scan {
+    let limits = Limits {
+        depth: limits.depth.saturating_add(1),
+        ..*limits
     };
-    let mut parser = RawParser::with_options(options);
-    parser.set_text_buffering(false);
-    parser
+    let mut scan = Scan::new(limits, "");
+    scan.set_edge(2);
+    scan
 }
 
-pub(super) fn parse(xml: &[u8]) -> Result<Stanza, ParseError> {
-    let tree = dom::parse(xml)?;
-    let content = tree.ns();
-    from_dom(&tree, &content)
-}
-
-pub(super) fn from_dom(tree: &minidom::Element, content: &str) -> Result<Stanza, ParseError> {
-    let kind = Kind::from_name(tree.name()).ok_or(ParseError::NotAStanza)?;
-    if !tree.has_ns(content) || !ns::is_content(content) {
-        return Err(ParseError::NotAStanza);
+fn header(start: &Start) -> Result<StreamHeader, StreamError> {
+    if start.name != "stream" {
+        return Err(StreamError::BadFormat);
     }
-    let mut head = Head::new(kind);
-    for ((namespace, name), value) in tree.attrs() {
-        head.read_attribute(namespace.as_namespace_name(), name, value.clone());
+    if start.namespace != ns::STREAMS {
+        let unprefixed = !start.prefixed && ns::is_content(&start.namespace);
+        return Err(match unprefixed {
+            true => StreamError::BadNamespacePrefix,
+            false => StreamError::InvalidNamespace,
+        });
     }
-    let mut text = String::new();
-    let mut nodes = Vec::new();
-    for node in tree.nodes() {
-        match node {
-            minidom::Node::Element(child) => {
-                nodes.push(fragment::relative(child, content, &mut text));
-            }
-            minidom::Node::Text(plain) => super::escape::text(plain, &mut text),
+    let content = start.own_default.as_deref().unwrap_or_default();
+    let mut header = StreamHeader {
+        content: content.to_owned(),
+        ..StreamHeader::default()
+    };
+    if start.prefixed && !content.is_empty() && !ns::is_content(content) {
+        return Err(StreamError::InvalidNamespace);
+    }
+    if !start.prefixed {
+        // The default namespace is the stream's, so stanzas have a prefix.
+        header.content.clear();
+    }
+    for attribute in &start.attributes {
+        let value = Some(attribute.value.clone());
+        match (attribute.namespace.as_deref(), attribute.name.as_str()) {
+            (None, "to") => header.to = value,
+            (None, "from") => header.from = value,
+            (None, "id") => header.id = value,
+            (None, "version") => header.version = value,
+            (Some(ns::XML), "lang") => header.lang = value,
+            _ => {}
         }
     }
-    let mut stanza = Stanza::from_head(head);
-    if !text.is_empty() {
-        stanza.body = Some(Fragment::new(text, nodes).into());
-    }
-    Ok(stanza)
+    Ok(header)
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jid::Jid;
 
+use super::out::{Count, Out};
 use super::raw::RawXml;
 use super::{Stanza, escape, ns};
 
@@ -32,16 +33,14 @@ impl Form {
 impl Stanza {
     /// Appends the stanza's bytes. Children are copied as they came.
     pub fn write(&self, out: &mut Vec<u8>, form: Form) {
-        // Lends the buffer to `String`, whose pushes need no check.
-        let mut text = String::with_capacity(self.wire_len() + 32);
-        self.write_str(&mut text, form.namespace());
-        out.extend_from_slice(text.as_bytes());
+        out.reserve(self.wire_len_estimate());
+        self.write_to(out, form.namespace());
     }
 
     /// The stanza on its own, [`Form::Standalone`].
     pub fn to_xml(&self) -> String {
-        let mut text = String::with_capacity(self.wire_len() + 32);
-        self.write_str(&mut text, Some(ns::CLIENT));
+        let mut text = String::with_capacity(self.wire_len_estimate());
+        self.write_to(&mut text, Some(ns::CLIENT));
         text
     }
 
@@ -51,12 +50,11 @@ impl Stanza {
         RawXml::trusted(self.to_xml(), self.kind().as_str().len(), ns::CLIENT.into())
     }
 
-    /// Length of the stream form in bytes; exact unless an attribute of the
-    /// stanza itself needs escaping.
+    /// Length of the stream form in bytes.
     pub fn wire_len(&self) -> usize {
-        let mut text = String::new();
-        self.write_str(&mut text, None);
-        text.len()
+        let mut count = Count(0);
+        self.write_to(&mut count, None);
+        count.0
     }
 
     /// The stream form in two shared halves around the value of `to`, for
@@ -75,23 +73,27 @@ impl Stanza {
         }
     }
 
-    pub(super) fn write_str(&self, out: &mut String, namespace: Option<&str>) {
+    pub(super) fn write_to(&self, out: &mut impl Out, namespace: Option<&str>) {
         self.head.write(namespace, out);
         self.write_contents(out);
     }
 
-    fn write_contents(&self, out: &mut String) {
-        let tag_end = out.len();
-        out.push('>');
-        self.write_children(out);
-        if out.len() == tag_end + 1 {
-            out.truncate(tag_end);
-            out.push_str("/>");
-            return;
+    /// What a buffer needs, short of escapes.
+    pub(super) fn wire_len_estimate(&self) -> usize {
+        self.head.len_estimate() + self.chunks().map(str::len).sum::<usize>()
+    }
+
+    fn write_contents(&self, out: &mut impl Out) {
+        if self.chunks().all(str::is_empty) {
+            return out.put("/>");
         }
-        out.push_str("</");
-        out.push_str(self.kind().as_str());
-        out.push('>');
+        out.put(">");
+        for chunk in self.chunks() {
+            out.put(chunk);
+        }
+        out.put("</");
+        out.put(self.kind().as_str());
+        out.put(">");
     }
 }
 

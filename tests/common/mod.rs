@@ -2,6 +2,8 @@
 //! shell itself. (Flows are tested with the test kit's World.)
 #![allow(dead_code, reason = "each test file uses its own part")]
 
+pub mod house;
+
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};

@@ -1,5 +1,8 @@
 //! Dialogues with the public API.
 
+mod canonical;
+mod lossless;
+
 use jid::Jid;
 
 use super::*;
