@@ -32,3 +32,5 @@ pub mod flow;
 pub mod host;
 pub mod middleware;
 pub mod stanza;
+#[cfg(feature = "testkit")]
+pub mod testkit;

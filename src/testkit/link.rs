@@ -1,0 +1,112 @@
+//! Server-to-server traffic in memory: in order for each pair of hosts.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jid::DomainPart;
+
+use crate::flow::{Event, Route};
+use crate::stanza::{Condition, Stanza, StanzaError, Time};
+
+use super::record::{EntryId, Happening};
+use super::state::State;
+
+/// What becomes of stanzas for another host while the link to it is down.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WhileDown {
+    /// They wait and arrive when it is back, as when a server tries again.
+    #[default]
+    Wait,
+    /// They come back with `remote-server-timeout`.
+    Bounce,
+    /// They are gone, and nobody is told: the connection broke under them.
+    Lose,
+}
+
+/// From one host to another.
+#[derive(Default)]
+pub(super) struct Link {
+    pub(super) queue: VecDeque<(EntryId, Stanza)>,
+    pub(super) down: Option<(Time, WhileDown)>,
+}
+
+impl State {
+    /// A host sends to another domain.
+    pub(super) fn send(&mut self, from: usize, stanza: Stanza) {
+        let because = self
+            .record
+            .entry_of(from, self.hosts[from].sending)
+            .unwrap_or_default();
+        let to = stanza.to().map(|to| to.domain().to_owned());
+        let Some(to) = to.and_then(|domain| self.host_of(domain.as_str())) else {
+            return self.comes_back(from, because, &stanza, Condition::RemoteServerNotFound);
+        };
+        let link = self.links.entry((from, to)).or_default();
+        match link.down {
+            None | Some((_, WhileDown::Wait)) => link.queue.push_back((because, stanza)),
+            Some((_, WhileDown::Lose)) => {}
+            Some((_, WhileDown::Bounce)) => {
+                self.comes_back(from, because, &stanza, Condition::RemoteServerTimeout);
+            }
+        }
+    }
+
+    fn comes_back(&mut self, host: usize, because: EntryId, stanza: &Stanza, why: Condition) {
+        if let Some(error) = stanza.error_reply(&StanzaError::from(why)) {
+            self.arrives(host, error, because);
+        }
+    }
+
+    /// The oldest stanza of a link reaches the other host.
+    pub(super) fn cross(&mut self, from: usize, to: usize) {
+        let link = self.links.get_mut(&(from, to));
+        let Some((because, stanza)) = link.and_then(|link| link.queue.pop_front()) else {
+            return;
+        };
+        let what = Happening::Crossed {
+            from,
+            to,
+            stanza: stanza.clone(),
+        };
+        let entry = self.record.add(self.now, Some(because), None, what);
+        self.arrives(to, stanza, entry);
+    }
+
+    fn arrives(&mut self, host: usize, stanza: Stanza, because: EntryId) {
+        let Some(to) = stanza.to() else {
+            return;
+        };
+        let route = Route::ToAccount(to.to_bare());
+        self.enter(host, route, stanza, because);
+    }
+
+    /// Cuts the links between two hosts, in both directions.
+    pub(super) fn cut(&mut self, one: usize, other: usize, lasting: Duration, down: WhileDown) {
+        let until = self.now + lasting;
+        for (here, there) in [(one, other), (other, one)] {
+            self.links.entry((here, there)).or_default().down = Some((until, down));
+            let domain = self.hosts[there].domain.clone();
+            self.raise(here, Event::LinkLost { domain });
+        }
+    }
+
+    /// When the first link comes back, if one is down.
+    pub(super) fn next_link_back(&self) -> Option<Time> {
+        let downs = self.links.values().filter_map(|link| link.down);
+        downs.map(|(until, _)| until).min()
+    }
+
+    /// Brings back the links whose time has come.
+    pub(super) fn bring_links_back(&mut self) {
+        let now = self.now;
+        let mut back: Vec<(usize, DomainPart)> = Vec::new();
+        for ((here, there), link) in &mut self.links {
+            if link.down.take_if(|(until, _)| *until <= now).is_some() {
+                back.push((*here, self.hosts[*there].domain.clone()));
+            }
+        }
+        for (host, domain) in back {
+            self.raise(host, Event::LinkBack { domain });
+        }
+    }
+}

@@ -1,0 +1,240 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+
+use jid::{DomainPart, FullJid, Jid};
+
+use crate::flow::{Envelope, Event, PassId, Route};
+use crate::host::{Availability, Conductor, Delivery, Outbox};
+use crate::stanza::{Stanza, Time};
+
+use super::chance::Chance;
+use super::link::Link;
+use super::record::{EntryId, Happening, Record};
+
+/// What the world, its handles and its hosts share.
+pub(super) struct Core(Mutex<State>);
+
+/// The whole world but the stacks.
+pub(super) struct State {
+    pub(super) now: Time,
+    /// `None`: everything enters in the order in which it was done.
+    pub(super) seed: Option<u64>,
+    pub(super) chance: Chance,
+    pub(super) hosts: Vec<HostState>,
+    pub(super) clients: BTreeMap<FullJid, Client>,
+    /// Counts what clients do, so that it can enter in that order.
+    pub(super) actions: u64,
+    /// From one host to another, in order.
+    pub(super) links: BTreeMap<(usize, usize), Link>,
+    /// Futures that wait for their turn or their time, in order of asking.
+    pub(super) sleepers: Vec<Sleeper>,
+    pub(super) next_sleeper: u64,
+    pub(super) record: Record,
+}
+
+/// One host: a domain with a stack.
+pub(super) struct HostState {
+    pub(super) domain: DomainPart,
+    pub(super) conductor: Conductor,
+    /// Sessions in order of binding.
+    pub(super) seats: Vec<Seat>,
+    /// The pass whose stanzas leave at this moment.
+    pub(super) sending: PassId,
+}
+
+/// A session as its host sees it.
+pub(super) struct Seat {
+    pub(super) session: FullJid,
+    pub(super) hibernating: bool,
+    pub(super) priority: Option<i8>,
+    /// What waits for the client to read it, and its entries in the record.
+    pub(super) outbox: Outbox,
+    pub(super) waiting: VecDeque<EntryId>,
+    /// What the client has but did not acknowledge.
+    pub(super) unacked: Vec<Delivery>,
+    /// Who got its directed presence (RFC 6121 §4.6).
+    pub(super) directed: Vec<Jid>,
+}
+
+/// A session as its client sees it; it stays when the session ends.
+pub(super) struct Client {
+    pub(super) todo: VecDeque<(u64, Action)>,
+    pub(super) inbox: VecDeque<Arrived>,
+    pub(super) reads: bool,
+    pub(super) acks: bool,
+    /// How much may wait for it before its host ends it.
+    pub(super) capacity: usize,
+}
+
+/// What a client got.
+pub(super) struct Arrived {
+    pub(super) entry: EntryId,
+    pub(super) stanza: Stanza,
+}
+
+/// What a client does, or what happens to it.
+pub(super) enum Action {
+    Send(Stanza),
+    Bind(Vec<String>),
+    Hibernate,
+    Resume,
+    End(crate::flow::End),
+    Activity(bool),
+}
+
+pub(super) struct Sleeper {
+    pub(super) id: u64,
+    /// `None`: until it is chosen.
+    pub(super) until: Option<Time>,
+    pub(super) waker: Waker,
+}
+
+impl Core {
+    pub(super) fn new(state: State) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(state)))
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        // A layer that panics is one of the faults; the state is whole
+        // between calls.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(super) fn new(seed: Option<u64>) -> Self {
+        Self {
+            // Midnight UTC, 1 January 2026: a time that reads well in stamps.
+            now: Time::from_secs(1_767_225_600),
+            seed,
+            chance: Chance::new(seed.unwrap_or_default()),
+            hosts: Vec::new(),
+            clients: BTreeMap::new(),
+            actions: 0,
+            links: BTreeMap::new(),
+            sleepers: Vec::new(),
+            next_sleeper: 0,
+            record: Record::default(),
+        }
+    }
+
+    pub(super) fn host_of(&self, domain: &str) -> Option<usize> {
+        self.hosts
+            .iter()
+            .position(|host| host.domain.as_str() == domain)
+    }
+
+    pub(super) fn seat(&mut self, session: &FullJid) -> Option<&mut Seat> {
+        let host = self.host_of(session.domain().as_str())?;
+        self.hosts[host]
+            .seats
+            .iter_mut()
+            .find(|seat| seat.session == *session)
+    }
+
+    pub(super) fn client(&mut self, session: &FullJid) -> &mut Client {
+        self.clients.entry(session.clone()).or_default()
+    }
+
+    /// Lets a stanza enter a host's stack.
+    pub(super) fn enter(&self, host: usize, route: Route, stanza: Stanza, because: EntryId) {
+        let mut envelope = Envelope::stanza(self.now, route, stanza);
+        envelope.trail.pass = Record::mark(because);
+        self.hosts[host].conductor.post(envelope);
+    }
+
+    /// Lets a host hear of an event.
+    pub(super) fn raise(&mut self, host: usize, event: Event) {
+        let what = Happening::Event {
+            host,
+            event: event.clone(),
+        };
+        let entry = self.record.add(self.now, None, None, what);
+        let mut envelope = Envelope::event(self.now, event);
+        envelope.trail.pass = Record::mark(entry);
+        self.hosts[host].conductor.post(envelope);
+    }
+
+    /// Records what a host makes by itself, for it to enter.
+    pub(super) fn made(&mut self, host: usize, stanza: &Stanza) -> EntryId {
+        let what = Happening::Made {
+            host,
+            stanza: stanza.clone(),
+        };
+        self.record.add(self.now, None, None, what)
+    }
+
+    /// Puts a delivery into its session's outbox, and lets the client read.
+    /// It comes back if there is no such session.
+    pub(super) fn deliver(&mut self, host: usize, delivery: Delivery) -> Result<(), Delivery> {
+        if self.seat(&delivery.session).is_none() {
+            return Err(delivery);
+        }
+        let session = delivery.session.clone();
+        let because = self.record.entry_of(host, delivery.pass);
+        let what = Happening::Delivered {
+            session: session.clone(),
+            stanza: delivery.stanza.clone(),
+            expected: false,
+        };
+        let entry = self.record.add(self.now, because, delivery.by, what);
+        if let Some(seat) = self.seat(&session) {
+            seat.outbox.push(delivery);
+            seat.waiting.push_back(entry);
+        }
+        self.read(&session);
+        Ok(())
+    }
+
+    /// The client reads what waits for it, if it reads. Who leaves too much
+    /// unread is ended.
+    pub(super) fn read(&mut self, session: &FullJid) {
+        let client = self.clients.entry(session.clone()).or_default();
+        let (reads, acks, capacity) = (client.reads, client.acks, client.capacity);
+        let mut read = Vec::new();
+        let Some(seat) = self.seat(session) else {
+            return;
+        };
+        if reads && !seat.hibernating {
+            while let (Some(delivery), Some(entry)) = (seat.outbox.pop(), seat.waiting.pop_front())
+            {
+                let stanza = delivery.stanza.clone();
+                read.push(Arrived { entry, stanza });
+                if !acks {
+                    seat.unacked.push(delivery);
+                }
+            }
+        }
+        let overfull = seat.outbox.len() > capacity;
+        self.client(session).inbox.extend(read);
+        if overfull {
+            self.end(session, crate::flow::End::Lost);
+        }
+    }
+}
+
+impl HostState {
+    pub(super) fn availability(&self, account: &Jid) -> Vec<Availability> {
+        self.seats
+            .iter()
+            .filter(|seat| seat.session.node() == account.node())
+            .map(|seat| Availability {
+                session: seat.session.clone(),
+                priority: seat.priority,
+            })
+            .collect()
+    }
+}
+
+impl Default for Client {
+    fn default() -> Self {
+        Self {
+            todo: VecDeque::new(),
+            inbox: VecDeque::new(),
+            reads: true,
+            acks: true,
+            capacity: 10_000,
+        }
+    }
+}
