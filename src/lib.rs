@@ -29,6 +29,8 @@
 #![warn(unreachable_pub, missing_debug_implementations)]
 
 pub mod flow;
+#[cfg(feature = "fork")]
+pub mod fork;
 pub mod host;
 pub mod middleware;
 pub mod stanza;

@@ -61,3 +61,5 @@ pub use functions::{Filter, FromFn, Verdict, filter, from_fn};
 pub use next::Next;
 pub use pending::{Pending, PendingFull, PendingLimits};
 pub use service::{Middleware, Pass, Shell};
+#[allow(unused_imports, reason = "used by features, which may all be off")]
+pub(crate) use telemetry::decided;

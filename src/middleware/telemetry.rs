@@ -1,6 +1,8 @@
 //! The one place that speaks to `tracing` and `metrics`. Bodies are never
 //! logged, and neither is anything else that a user wrote.
 
+use std::fmt;
+
 use crate::flow::Incident;
 
 /// A stanza concerned a layer.
@@ -10,6 +12,14 @@ pub(super) fn entered(layer: &'static str) {
     #[cfg(feature = "tracing")]
     tracing::trace!(layer, "a stanza concerns the layer");
     let _ = layer;
+}
+
+/// A layer decided about a stanza, and this names why.
+#[allow(dead_code, reason = "used by features, which may all be off")]
+pub(crate) fn decided(layer: &'static str, decision: &dyn fmt::Debug) {
+    #[cfg(feature = "tracing")]
+    tracing::trace!(layer, ?decision, "a layer decided");
+    let _ = (layer, decision);
 }
 
 /// A layer broke and was stepped over.

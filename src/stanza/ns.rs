@@ -112,6 +112,8 @@ namespaces! {
     CONFERENCE = "jabber:x:conference";
     /// Message carbons (XEP-0280).
     CARBONS = "urn:xmpp:carbons:2";
+    /// Message carbons, announced by a server that keeps §6.1 (XEP-0280 §6.2).
+    CARBONS_RULES = "urn:xmpp:carbons:rules:0";
     /// Stanza forwarding (XEP-0297).
     FORWARD = "urn:xmpp:forward:0";
     /// Last message correction (XEP-0308).
