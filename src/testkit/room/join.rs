@@ -1,0 +1,392 @@
+//! Coming in, and being there: available presence (XEP-0045 §7.2, §7.6, §7.7).
+
+use jid::{FullJid, Jid};
+
+use crate::flow::Affiliation;
+use crate::stanza::{Stanza, Type, ns};
+
+use super::effect::Turn;
+use super::history::{Wanted, delay};
+use super::occupants::Occupant;
+use super::presence::{Notice, cleaned, unavailable};
+use super::room::Room;
+use super::{Creation, Refusal, RegisteredNick, StrayPresence};
+
+/// What an available presence to a nick means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Arrival {
+    /// The sender is there under that nick: a new status (§7.7).
+    Update,
+    /// The same with `<x/>`: it has lost its view of the room (§17.3).
+    Resync,
+    /// The sender is there under another nick (§7.6). With `<x/>`, too: some
+    /// clients send it with every presence to a room.
+    Rename,
+    /// The sender is not there.
+    Enter,
+    /// The sender is not there, but believes it is (§7.2.18).
+    Stray,
+}
+
+fn arrival(current: Option<&str>, wanted: &str, has_x: bool, stray: StrayPresence) -> Arrival {
+    match current {
+        Some(current) if current != wanted => Arrival::Rename,
+        Some(_) if has_x => Arrival::Resync,
+        Some(_) => Arrival::Update,
+        None if has_x || stray == StrayPresence::Joins => Arrival::Enter,
+        None => Arrival::Stray,
+    }
+}
+
+impl Room {
+    pub(super) fn presence(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &Jid,
+        stanza: &Stanza,
+    ) -> Result<(), Refusal> {
+        match stanza.type_() {
+            None => self.available(turn, from, stanza),
+            Some(Type::Unavailable) => {
+                self.leave(turn, from, stanza);
+                Ok(())
+            }
+            Some(Type::Error) => {
+                self.bounced(turn, from, stanza);
+                Ok(())
+            }
+            // A room is nobody's contact; a probe finds out nothing that the
+            // sender has not been told.
+            Some(_) => Ok(()),
+        }
+    }
+
+    fn available(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &Jid,
+        stanza: &Stanza,
+    ) -> Result<(), Refusal> {
+        let nick = nick_of(stanza)?;
+        if stanza.wire_len() > turn.settings.limits.presence {
+            return Err(Refusal::TooLarge);
+        }
+        let current = self.occupants.by_jid(from).map(Occupant::nick);
+        let has_x = stanza.has_child("x", ns::MUC);
+        let wanted = nick.resource().as_str();
+        match arrival(current, wanted, has_x, turn.settings.stray) {
+            Arrival::Update => self.update(turn, from, stanza),
+            Arrival::Resync => self.resync(turn, from, stanza),
+            Arrival::Rename => self.rename(turn, from, stanza, nick)?,
+            Arrival::Enter => self.enter(turn, from, stanza, nick)?,
+            Arrival::Stray => self.kick_stray(turn, from, nick),
+        }
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &Jid,
+        stanza: &Stanza,
+        wanted: FullJid,
+    ) -> Result<(), Refusal> {
+        let affiliation = self.affiliation_of(from);
+        self.admit(affiliation, stanza)?;
+        let (nick, assigned) = self.nick_for(turn, from, wanted)?;
+        self.has_space(turn, affiliation, nick.resource().as_str())?;
+
+        let created = std::mem::take(&mut self.created);
+        let role = self.default_role(affiliation);
+        self.occupants
+            .seat(nick, role, from.clone(), cleaned(stanza));
+        self.changed();
+
+        let codes: Vec<u16> = [(created, 201), (assigned, 210)]
+            .into_iter()
+            .filter_map(|(is, code)| is.then_some(code))
+            .collect();
+        self.announce(turn, from);
+        self.flood(turn, from, stanza, &codes);
+        Ok(())
+    }
+
+    /// Who may enter: the doors of §7.2.5 to §7.2.7 and §7.2.10, in the order
+    /// that tells a stranger least.
+    fn admit(&self, affiliation: Affiliation, stanza: &Stanza) -> Result<(), Refusal> {
+        let config = &self.lasting.config;
+        if affiliation == Affiliation::Outcast {
+            return Err(Refusal::Banned);
+        }
+        if self.locked && affiliation != Affiliation::Owner {
+            return Err(Refusal::Locked);
+        }
+        if config.members_only && affiliation == Affiliation::None {
+            return Err(Refusal::MembersOnly);
+        }
+        let given = stanza
+            .child("x", ns::MUC)
+            .and_then(|x| x.child("password", ns::MUC))
+            .map(|password| password.text());
+        if config.password.is_some() && config.password != given {
+            return Err(Refusal::WrongPassword);
+        }
+        Ok(())
+    }
+
+    /// The nick that a newcomer gets, and whether it is another than the one
+    /// it asked for (§7.2.8, §7.10).
+    fn nick_for(
+        &self,
+        turn: &Turn<'_>,
+        from: &Jid,
+        wanted: FullJid,
+    ) -> Result<(FullJid, bool), Refusal> {
+        let registered = self.lasting.affiliations.nick_of(&from.to_bare());
+        let (nick, assigned) = match (self.lasting.config.registered_nick, registered) {
+            (RegisteredNick::Assigned, Some(nick)) if nick != wanted.resource().as_str() => {
+                let nick = self.address.with_resource_str(nick);
+                (nick.map_err(|_| Refusal::NickMissing)?, true)
+            }
+            _ => (wanted, false),
+        };
+        self.may_bear(turn, from, nick.resource().as_str())?;
+        Ok((nick, assigned))
+    }
+
+    /// Is the nick one that this user may take? A nick in the room belongs to
+    /// one user, whose other sessions may share it (§7.2.8).
+    fn may_bear(&self, turn: &Turn<'_>, from: &Jid, nick: &str) -> Result<(), Refusal> {
+        let user = from.to_bare();
+        if nick.trim().is_empty() {
+            return Err(Refusal::NickMissing);
+        }
+        if nick.len() > turn.settings.limits.nick {
+            return Err(Refusal::NickTooLong);
+        }
+        if let Some(occupant) = self.occupants.by_nick(nick)
+            && occupant.user != user
+        {
+            return Err(Refusal::NickTaken);
+        }
+        let affiliations = &self.lasting.affiliations;
+        if affiliations
+            .owner_of_nick(nick)
+            .is_some_and(|owner| *owner != user)
+        {
+            return Err(Refusal::NickTaken);
+        }
+        if self.lasting.config.registered_nick == RegisteredNick::Demanded
+            && affiliations.nick_of(&user).is_some_and(|own| own != nick)
+        {
+            return Err(Refusal::RegisteredNickDemanded);
+        }
+        Ok(())
+    }
+
+    /// Is there a seat left? Admins and owners may enter a room that is full
+    /// by its configuration (§7.2.9).
+    fn has_space(
+        &self,
+        turn: &Turn<'_>,
+        affiliation: Affiliation,
+        nick: &str,
+    ) -> Result<(), Refusal> {
+        let limits = &turn.settings.limits;
+        if let Some(occupant) = self.occupants.by_nick(nick) {
+            return if occupant.sessions.len() < limits.sessions {
+                Ok(())
+            } else {
+                Err(Refusal::TooMuch)
+            };
+        }
+        let most = if affiliation >= Affiliation::Admin {
+            limits.occupants
+        } else {
+            self.lasting.config.max_users.min(limits.occupants)
+        };
+        if self.occupants.len() < most {
+            Ok(())
+        } else {
+            Err(Refusal::RoomFull)
+        }
+    }
+
+    /// Everything again, for somebody who asks. The others hear of it only if
+    /// it shows something new.
+    fn resync(&mut self, turn: &mut Turn<'_>, from: &Jid, stanza: &Stanza) {
+        let shown = cleaned(stanza);
+        let same = self
+            .occupants
+            .by_jid(from)
+            .and_then(|occupant| occupant.session(from))
+            .is_some_and(|session| session.presence.to_xml() == shown.to_xml());
+        self.occupants.update(from, shown);
+        if !same {
+            self.announce(turn, from);
+        }
+        self.flood(turn, from, stanza, &[]);
+    }
+
+    /// Everything a newcomer hears (§7.1): who is there, itself, what was
+    /// said, and what it is about; live traffic follows.
+    fn flood(&self, turn: &mut Turn<'_>, to: &Jid, stanza: &Stanza, codes: &[u16]) {
+        let Some(own) = self.occupants.by_jid(to) else {
+            return;
+        };
+        let audience = self.audience_of(own.role);
+        for other in self.occupants.iter().filter(|other| other.jid != own.jid) {
+            if let Some(primary) = other.primary() {
+                let notice = Notice::default();
+                let told = self.describe(turn, other, &primary.presence, &notice, audience);
+                turn.send(&self.address, to, told);
+            }
+        }
+        let Some(primary) = own.primary() else {
+            return;
+        };
+        let mut codes = codes.to_vec();
+        let config = &self.lasting.config;
+        codes.extend(config.non_anonymous.then_some(100));
+        codes.extend(config.logged.then_some(170));
+        let mut shown = primary.presence.clone();
+        shown.set_id(stanza.id().map(str::to_owned));
+        self.tell_own(turn, own, to, &shown, &Notice::codes(codes));
+        let wanted = Wanted::read(stanza.child("x", ns::MUC), turn.at, config.history);
+        for message in self.lasting.history.replay(&self.address, wanted) {
+            turn.send(&self.address, to, message);
+        }
+        self.send_subject(turn, to);
+    }
+
+    /// The subject, always; empty if none was ever set (§7.2.15).
+    fn send_subject(&self, turn: &mut Turn<'_>, to: &Jid) {
+        let stanza = match &self.lasting.subject {
+            Some(subject) => subject
+                .stanza
+                .clone()
+                .with_child(delay(&self.address, subject.at)),
+            None => Stanza::message()
+                .with_type(Type::Groupchat)
+                .with_from(self.address.clone())
+                .with_text_child("subject", ""),
+        };
+        turn.send(&self.address, to, stanza);
+    }
+
+    /// A session's new status (§7.7). Of several sessions under one nick the
+    /// others see one.
+    fn update(&mut self, turn: &mut Turn<'_>, from: &Jid, stanza: &Stanza) {
+        self.occupants.update(from, cleaned(stanza));
+        self.announce_to_all(turn, from);
+    }
+
+    /// After a session's presence changed: everybody else is told if it is
+    /// what the occupant shows now. Sessions under one nick are one occupant.
+    fn announce(&mut self, turn: &mut Turn<'_>, session: &Jid) {
+        let Some(occupant) = self.occupants.by_jid(session).cloned() else {
+            return;
+        };
+        let Some(primary) = occupant.primary() else {
+            return;
+        };
+        if primary.jid != *session {
+            return;
+        }
+        let notice = Notice::default();
+        self.tell_others(turn, &occupant, &primary.presence, &notice);
+        for other in &occupant.sessions {
+            if other.jid != *session {
+                self.tell_own(turn, &occupant, &other.jid, &primary.presence, &notice);
+            }
+        }
+    }
+
+    /// The same, and the session itself is told what it shows.
+    fn announce_to_all(&mut self, turn: &mut Turn<'_>, session: &Jid) {
+        self.announce(turn, session);
+        if let Some(occupant) = self.occupants.by_jid(session)
+            && let Some(primary) = occupant.primary()
+        {
+            let notice = Notice::default();
+            self.tell_own(turn, occupant, session, &primary.presence, &notice);
+        }
+    }
+
+    /// A new nick (§7.6): the old one leaves with 303, the new one appears.
+    /// Of several sessions under one nick only the asking one moves.
+    fn rename(
+        &mut self,
+        turn: &mut Turn<'_>,
+        from: &Jid,
+        stanza: &Stanza,
+        nick: FullJid,
+    ) -> Result<(), Refusal> {
+        self.may_bear(turn, from, nick.resource().as_str())?;
+        let user = from.to_bare();
+        let own = self.lasting.affiliations.nick_of(&user);
+        if self.lasting.config.registered_nick == RegisteredNick::Assigned
+            && own.is_some_and(|own| own != nick.resource().as_str())
+        {
+            return Err(Refusal::RegisteredNickDemanded);
+        }
+        self.has_space(turn, Affiliation::Owner, nick.resource().as_str())?;
+        let notice = Notice {
+            nick: Some(nick.resource().as_str().to_owned()),
+            ..Notice::codes([303])
+        };
+        let Some(before) = self.occupants.move_to(nick, from) else {
+            return Ok(());
+        };
+        self.occupants.update(from, cleaned(stanza));
+        self.changed();
+        match self.occupants.by_nick(before.nick()).cloned() {
+            None => self.tell_others(turn, &before, &unavailable(), &notice),
+            Some(rest) => self.tell_if_shown(turn, &before, &rest),
+        }
+        self.tell_own(turn, &before, from, &unavailable(), &notice);
+        self.announce_to_all(turn, from);
+        Ok(())
+    }
+
+    /// Where a session stood that the others saw, they see the next one.
+    pub(super) fn tell_if_shown(
+        &mut self,
+        turn: &mut Turn<'_>,
+        before: &Occupant,
+        rest: &Occupant,
+    ) {
+        let number = |occupant: &Occupant| occupant.primary().map(|session| session.number);
+        if number(before) != number(rest) {
+            self.tell_all(turn, rest, &Notice::default());
+        }
+    }
+
+    /// Tells a client that it is not in the room, in the words that make it
+    /// come back (§7.2.18).
+    fn kick_stray(&self, turn: &mut Turn<'_>, from: &Jid, nick: FullJid) {
+        let stranger = Occupant {
+            jid: nick,
+            user: from.to_bare(),
+            role: super::Role::None,
+            sessions: Vec::new(),
+        };
+        let notice = Notice::codes([307, 333]);
+        self.tell_own(turn, &stranger, from, &unavailable(), &notice);
+    }
+}
+
+/// The occupant JID in `to`.
+fn nick_of(stanza: &Stanza) -> Result<FullJid, Refusal> {
+    stanza
+        .to()
+        .and_then(|to| to.try_as_full().ok())
+        .cloned()
+        .ok_or(Refusal::NickMissing)
+}
+
+impl Creation {
+    pub(super) fn locks(self) -> bool {
+        self == Creation::Locked
+    }
+}
