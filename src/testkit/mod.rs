@@ -87,6 +87,7 @@ mod life;
 mod link;
 mod pattern;
 mod record;
+pub mod room;
 mod schedule;
 mod serve;
 mod server;

@@ -77,6 +77,9 @@
 //! ([`Broadcast::history`]), give the stanza that came out of the pass to
 //! [`Rooms::keep`], so that live and replayed copies bear the same archive ID.
 
+// A World may panic; rooms run in servers, and what they read is hostile.
+#![warn(clippy::panic)]
+
 mod affiliations;
 mod effect;
 mod history;
