@@ -12,8 +12,8 @@ use futures::channel::oneshot;
 use futures::future::{join, join_all};
 use jid::FullJid;
 use tower_layer::Layer;
-use tower_xmpp::flow::{Emit, Envelope, Event, Fate, Original, Outcome, Route};
-use tower_xmpp::host::{Conductor, Host, Router, Settings, conduct, expire};
+use tower_xmpp::flow::{Emit, Envelope, Event, Fate, Original, Outcome, Route, Snapshot};
+use tower_xmpp::host::{Conductor, Router, Settings, conduct, expire};
 use tower_xmpp::middleware::{Next, from_fn};
 use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
 
@@ -356,4 +356,48 @@ fn unacknowledged_stanzas_meet_their_fates() {
             "rerouted: original to carol@a.example/new",
         ]
     );
+}
+
+#[test]
+fn what_a_room_broadcasts_passes_once_and_then_once_per_local_recipient() {
+    let (carol, dave) = (session("carol@a.example/x"), session("dave@a.example/y"));
+    let house = House::of(&[carol.clone(), dave.clone()]);
+    let routes = Arc::new(Mutex::new(Vec::new()));
+    let seen = routes.clone();
+    let watch = from_fn("watch", move |envelope: Envelope, next: Next| {
+        seen.lock().unwrap().push(envelope.route.to_string());
+        next.run(envelope)
+    });
+    let snapshot = Snapshot {
+        room: "room@rooms.a.example".parse().unwrap(),
+        occupants: Vec::new(),
+        members: Vec::new(),
+        members_only: false,
+        revision: 1,
+    };
+    let said = Stanza::message()
+        .with_type(Type::Groupchat)
+        .with_from("room@rooms.a.example/nick".parse::<FullJid>().unwrap());
+    let audience = [carol.clone().into(), bob(), dave.clone().into()];
+    let emit = Emit::room_broadcast(snapshot.into(), audience, said);
+    run(watch, &house, Settings::default(), |conductor| {
+        conductor.carry_out(Time::from_secs(0), vec![emit]);
+    });
+    assert_eq!(
+        *routes.lock().unwrap(),
+        [
+            "broadcast by room@rooms.a.example",
+            "to account carol@a.example",
+            "to account dave@a.example"
+        ]
+    );
+    let delivered = house.delivered.lock().unwrap();
+    let to: Vec<_> = delivered
+        .iter()
+        .map(|one| one.stanza.to().cloned())
+        .collect();
+    assert_eq!(to, [Some(carol.into()), Some(dave.into())]);
+    let sent = house.sent.lock().unwrap();
+    assert_eq!((sent.len(), sent[0].to()), (1, Some(&bob())));
+    assert_eq!(house.heard.lock().unwrap()[..], ["room@rooms.a.example"]);
 }

@@ -1,10 +1,10 @@
 use std::sync::Arc;
 
-use jid::FullJid;
+use jid::{FullJid, Jid};
 
 use crate::stanza::Stanza;
 
-use super::{Route, Trail};
+use super::{Route, Snapshot, Trail};
 
 /// One thing to send besides the original.
 #[derive(Clone, Debug)]
@@ -44,6 +44,9 @@ pub enum Target {
     Session(FullJid),
     /// To each of these sessions, with `to` rewritten to theirs. A broadcast is one emit.
     Sessions(Arc<[FullJid]>),
+    /// To each of these addresses, wherever they lead, with `to` rewritten to
+    /// theirs. A broadcast of a room is one emit.
+    Audience(Arc<[Jid]>),
     /// Wherever the stanza's `to` leads.
     Routing,
 }
@@ -88,6 +91,22 @@ impl Emit {
     /// A new stanza that passes the whole stack at `route`.
     pub fn new_at(route: Route, stanza: Stanza) -> Self {
         Self::new(EmitKind::New(route), Target::Routing, Fate::Reroute, stanza)
+    }
+
+    /// What one of our rooms broadcasts: it passes the whole stack once, at
+    /// [`Route::Broadcast`], and then once more for each of the audience that
+    /// is an account of ours.
+    pub fn room_broadcast(
+        snapshot: Arc<Snapshot>,
+        audience: impl Into<Arc<[Jid]>>,
+        stanza: Stanza,
+    ) -> Self {
+        Self::new(
+            EmitKind::New(Route::Broadcast(snapshot)),
+            Target::Audience(audience.into()),
+            Fate::Drop,
+            stanza,
+        )
     }
 
     /// The same with another fate.

@@ -1,4 +1,6 @@
-use jid::{BareJid, FullJid};
+use std::sync::Arc;
+
+use jid::{BareJid, FullJid, Jid};
 
 /// What an outer layer tells the inner ones about an envelope.
 ///
@@ -16,6 +18,11 @@ pub struct Facts {
     /// the account (XEP-0313 §3.5); copies for the sender's own sessions are
     /// stamped from here.
     pub archived: Option<Archived>,
+    /// To whom one of our rooms broadcasts the stanza: real JIDs, full ones or
+    /// an account's bare one. Set by whoever broadcasts, with
+    /// [`Emit::room_broadcast`](super::Emit::room_broadcast), obeyed by the
+    /// router at [`Route::Broadcast`](super::Route::Broadcast).
+    pub audience: Option<Arc<[Jid]>>,
 }
 
 /// An entry in an archive.

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use jid::{BareJid, DomainPart, FullJid, Jid};
 
-use crate::flow::{BoxError, Envelope, Fate, Outcome, PassId};
+use crate::flow::{BoxError, Envelope, Fate, Outcome, PassId, Snapshot};
 use crate::stanza::{Stanza, Time};
 
 use super::{Availability, BareMessages};
@@ -39,7 +39,8 @@ pub trait Host: Send + Sync + 'static {
     ///   without `to` as well;
     /// * presence of a session without `to`, presence subscriptions in either
     ///   direction, and probes;
-    /// * everything addressed to the host's own rooms, or broadcast by them;
+    /// * everything addressed to the host's own rooms, and what they broadcast
+    ///   without naming an [audience](crate::flow::Facts::audience);
     /// * messages to the server.
     ///
     /// What the host does not know it refuses with `service-unavailable`.
@@ -63,6 +64,13 @@ pub trait Host: Send + Sync + 'static {
     /// A session's presence to somebody in particular leaves the stack.
     fn directed(&self, session: &FullJid, presence: &Stanza) {
         let _ = (session, presence);
+    }
+
+    /// One of the host's rooms has broadcast a stanza, and this is what the
+    /// layers made of it: what the room keeps as history, so that live and
+    /// replayed copies bear the same ids.
+    fn broadcast(&self, room: &Snapshot, stanza: &Stanza) {
+        let _ = (room, stanza);
     }
 
     /// Which of several sessions gets a message to the bare JID.

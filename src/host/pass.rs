@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::channel::oneshot;
-use jid::BareJid;
+use jid::{BareJid, Jid};
 use thiserror::Error;
 use tower_service::Service;
 
@@ -142,8 +142,15 @@ impl<H: Host> Passes<H> {
                 at,
             });
         };
+        let placing = |stanza| Placing {
+            at,
+            pass,
+            by,
+            stanza,
+            fate,
+        };
         match (emit.kind, emit.target) {
-            (EmitKind::New(route), _) => {
+            (EmitKind::New(route), target) => {
                 // What the host itself sent on is still the work of whoever
                 // made it; a layer has signed its own.
                 let trail = if emit.trail.is_empty() {
@@ -151,7 +158,11 @@ impl<H: Host> Passes<H> {
                 } else {
                     &emit.trail
                 };
-                self.follow(at, trail, route, emit.stanza);
+                let audience = match target {
+                    Target::Audience(audience) => Some(audience),
+                    _ => None,
+                };
+                self.follow(at, trail, route, emit.stanza, audience);
             }
             (_, Target::Session(session)) => {
                 deliver(session, emit.stanza);
@@ -163,15 +174,15 @@ impl<H: Host> Passes<H> {
                     deliver(session.clone(), stanza);
                 }
             }
+            (_, Target::Audience(audience)) => {
+                for recipient in audience.iter() {
+                    let stanza = emit.stanza.clone().with_to(recipient.clone());
+                    self.place(placing(stanza), parent).await;
+                }
+            }
             (_, Target::Routing) => {
-                let placing = Placing {
-                    at,
-                    pass: parent.pass,
-                    by: emit.by,
-                    stanza: emit.stanza,
-                    fate: emit.fate,
-                };
-                self.place(placing, parent).await;
+                let stanza = emit.stanza;
+                self.place(placing(stanza), parent).await;
             }
         }
     }
@@ -187,7 +198,13 @@ impl<H: Host> Passes<H> {
                 Place::Account(account) => self.to_account(&placing, &account).await,
                 // A room answers by broadcasting, which is for the stack.
                 Place::Room(room) => {
-                    return self.follow(placing.at, parent, Route::ToRoom(room), placing.stanza);
+                    return self.follow(
+                        placing.at,
+                        parent,
+                        Route::ToRoom(room),
+                        placing.stanza,
+                        None,
+                    );
                 }
                 Place::Elsewhere => return self.host.send(placing.at, placing.stanza),
                 Place::Server(_) => return,
@@ -222,8 +239,16 @@ impl<H: Host> Passes<H> {
         }
     }
 
-    fn follow(&self, at: Time, trail: &Trail, route: Route, stanza: Stanza) {
+    fn follow(
+        &self,
+        at: Time,
+        trail: &Trail,
+        route: Route,
+        stanza: Stanza,
+        audience: Option<Arc<[Jid]>>,
+    ) {
         let mut next = Envelope::stanza(at, route, stanza);
+        next.facts.audience = audience;
         next.trail = trail.clone();
         next.trail.hops = trail.hops.saturating_add(1);
         self.conductor.follow(next);

@@ -7,7 +7,7 @@ use tower_service::Service;
 
 use crate::flow::{Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
 use crate::middleware::Pass;
-use crate::stanza::{Kind, Stanza};
+use crate::stanza::{Kind, Stanza, Time};
 
 use super::delivery::is_subscription;
 use super::direct::{Direct, Placed};
@@ -20,6 +20,8 @@ use super::{Host, Place};
 ///   the other side; if not, through [`Host::send`].
 /// * What is for an account is delivered by [`delivery`](super::delivery), or
 ///   to the [`Reach`](crate::flow::Reach) that a layer has set.
+/// * What a room of ours broadcasts goes to its
+///   [audience](crate::flow::Facts::audience).
 /// * What is for the host itself is served by [`Host::serve`].
 pub struct Router<H>(Arc<H>);
 
@@ -59,7 +61,14 @@ impl<H: Host> Router<H> {
                 stanza,
             }
             .to_account(&*self.0, account),
-            Route::ToRoom(_) | Route::Broadcast(_) => Placed::Serve,
+            Route::ToRoom(_) => Placed::Serve,
+            Route::Broadcast(snapshot) => match &envelope.facts.audience {
+                Some(audience) => {
+                    self.0.broadcast(snapshot, stanza);
+                    Placed::Done(self.to_audience(envelope.at, audience, stanza))
+                }
+                None => Placed::Serve,
+            },
             Route::Host => Placed::Done(Outcome::dropped(Drop::NobodyMeant)),
         }
     }
@@ -77,6 +86,25 @@ impl<H: Host> Router<H> {
                 Placed::Done(Outcome::of(Original::Routed))
             }
         }
+    }
+
+    /// A stanza of a room to each of its audience. Accounts of ours get theirs
+    /// through the stack, as they would from anybody else's room.
+    fn to_audience(&self, at: Time, audience: &[Jid], stanza: &Stanza) -> Outcome {
+        let mut outcome = Outcome::of(Original::Routed);
+        for recipient in audience {
+            let stanza = stanza.clone().with_to(recipient.clone());
+            match self.0.place(recipient) {
+                Place::Account(account) => {
+                    let emit = Emit::new_at(Route::ToAccount(account), stanza);
+                    outcome.emits.push(emit);
+                }
+                Place::Elsewhere => self.0.send(at, stanza),
+                // Neither a room nor a server sits in a room.
+                Place::Room(_) | Place::Server(_) => {}
+            }
+        }
+        outcome
     }
 }
 

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
 
 use jid::{BareJid, FullJid, Jid};
-use tower_xmpp::flow::{Envelope, Outcome, PassId};
+use tower_xmpp::flow::{Envelope, Outcome, PassId, Snapshot};
 use tower_xmpp::host::{Availability, Delivery, Host, Place, Undelivered};
 use tower_xmpp::stanza::{Condition, Stanza, Time};
 
@@ -17,6 +17,8 @@ pub struct House {
     pub delivered: Mutex<Vec<Delivery>>,
     pub sent: Mutex<Vec<Stanza>>,
     pub broke: Mutex<Vec<String>>,
+    /// Rooms that broadcast something.
+    pub heard: Mutex<Vec<String>>,
 }
 
 impl Host for House {
@@ -61,6 +63,10 @@ impl Host for House {
 
     async fn keep_offline(&self, _: &BareJid, _: Time, _: &Stanza) -> Result<bool, Infallible> {
         Ok(self.keeps_offline)
+    }
+
+    fn broadcast(&self, room: &Snapshot, _: &Stanza) {
+        self.heard.lock().unwrap().push(room.room.to_string());
     }
 
     fn broke(&self, _: PassId, what: &(dyn std::error::Error + Send + Sync)) {
