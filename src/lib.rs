@@ -28,11 +28,15 @@
 // `pub` means public: what stays inside says `pub(crate)` or nothing.
 #![warn(unreachable_pub, missing_debug_implementations)]
 
+#[cfg(feature = "archive")]
+pub mod archive;
 pub mod flow;
 #[cfg(feature = "fork")]
 pub mod fork;
 pub mod host;
 pub mod middleware;
 pub mod stanza;
+#[cfg(feature = "archive")]
+pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;

@@ -86,6 +86,18 @@ pub enum Stage {
     Event,
 }
 
+impl Incident {
+    /// A layer failed at this stage, and says so.
+    pub fn new(layer: &'static str, stage: Stage, what: impl Into<String>) -> Self {
+        Self {
+            layer,
+            stage,
+            panicked: false,
+            what: what.into(),
+        }
+    }
+}
+
 impl Outcome {
     /// An outcome without emits.
     pub fn of(original: Original) -> Self {

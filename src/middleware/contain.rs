@@ -72,6 +72,14 @@ where
     step_over(progress, envelope, feature.on_failure(), incident).await
 }
 
+/// Puts an incident into an outcome, counted and traced like one that the
+/// shell finds itself: for a feature that could do only part of its work and
+/// let the original go on all the same.
+pub fn report(outcome: &mut Outcome, incident: Incident) {
+    telemetry::broke(&incident);
+    outcome.incidents.push(incident);
+}
+
 /// Lets the feature hear of an event; whatever it does, the event goes on.
 pub(super) async fn hear<F: Feature>(
     feature: Arc<F>,
@@ -132,8 +140,7 @@ where
             None => Outcome::of(Original::Heard),
         },
     };
-    telemetry::broke(&incident);
-    outcome.incidents.push(incident);
+    report(&mut outcome, incident);
     Ok(outcome)
 }
 

@@ -56,6 +56,7 @@ mod service;
 mod telemetry;
 
 pub(crate) use contain::panic_text;
+pub use contain::report;
 pub use feature::{Fault, Feature, OnFailure};
 pub use functions::{Filter, FromFn, Verdict, filter, from_fn};
 pub use next::Next;

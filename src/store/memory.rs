@@ -1,0 +1,151 @@
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use jid::BareJid;
+
+use crate::archive::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Position, Row};
+
+/// Archives in memory: bounded, fast, and gone with the process.
+///
+/// A full archive drops its oldest messages. A store that holds as many
+/// archives as it may refuses the next with
+/// [`ArchiveError::TooManyArchives`], and serves the others as before.
+#[derive(Debug, Default)]
+pub struct MemoryArchive {
+    limits: MemoryArchiveLimits,
+    archives: Mutex<HashMap<BareJid, Account>>,
+}
+
+/// The bounds of a [`MemoryArchive`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MemoryArchiveLimits {
+    /// Messages per account. Default 10,000.
+    pub messages: usize,
+    /// Bytes per account: stanzas, IDs and addresses, without what it costs to
+    /// find them. Default 16 MiB.
+    pub bytes: usize,
+    /// Accounts. Default 10,000.
+    pub accounts: usize,
+}
+
+#[derive(Debug, Default)]
+struct Account {
+    /// By position, oldest first.
+    entries: VecDeque<Entry>,
+    by_id: HashMap<String, Position>,
+    bytes: usize,
+    last: u64,
+}
+
+impl MemoryArchive {
+    /// A store with these bounds.
+    pub fn new(limits: MemoryArchiveLimits) -> Self {
+        Self {
+            limits,
+            archives: Mutex::default(),
+        }
+    }
+
+    fn archives(&self) -> MutexGuard<'_, HashMap<BareJid, Account>> {
+        // Nothing panics while the lock is held, except out of memory.
+        self.archives.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for MemoryArchive {
+    async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
+        let bytes = weight(&row);
+        if bytes > self.limits.bytes {
+            return Err(ArchiveError::MessageTooLarge {
+                bytes,
+                limit: self.limits.bytes,
+            });
+        }
+        let mut archives = self.archives();
+        let held = archives.len();
+        if held >= self.limits.accounts && !archives.contains_key(&row.owner) {
+            return Err(ArchiveError::TooManyArchives(held));
+        }
+        let account = archives.entry(row.owner.clone()).or_default();
+        let position = match account.find(&row.id) {
+            Some(there) if there.row == row => there.position,
+            Some(_) => {
+                let Row { owner, id, .. } = row;
+                return Err(ArchiveError::IdTaken { owner, id });
+            }
+            None => account.push(row, bytes, &self.limits),
+        };
+        Ok(Accepted::at(position))
+    }
+
+    async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
+        let archives = self.archives();
+        let found = archives.get(owner).and_then(|account| account.find(id));
+        Ok(found.cloned())
+    }
+
+    async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError> {
+        let archives = self.archives();
+        let Some(account) = archives.get(owner) else {
+            return Ok(Vec::new());
+        };
+        let start = page.after.map_or(0, |after| {
+            account
+                .entries
+                .partition_point(|entry| entry.position <= after)
+        });
+        let entries = account.entries.range(start..).take(page.limit);
+        Ok(entries.cloned().collect())
+    }
+
+    async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {
+        self.archives().remove(owner);
+        Ok(())
+    }
+}
+
+impl Account {
+    fn find(&self, id: &str) -> Option<&Entry> {
+        let position = self.by_id.get(id)?;
+        let index = self
+            .entries
+            .binary_search_by_key(position, |entry| entry.position)
+            .ok()?;
+        self.entries.get(index)
+    }
+
+    /// Adds a row, and drops the oldest ones until all fit. The new row is
+    /// within the limits by itself.
+    fn push(&mut self, row: Row, bytes: usize, limits: &MemoryArchiveLimits) -> Position {
+        self.last += 1;
+        let position = Position(self.last);
+        self.bytes += bytes;
+        self.by_id.insert(row.id.clone(), position);
+        self.entries.push_back(Entry { position, row });
+        while (self.entries.len() > limits.messages.max(1) || self.bytes > limits.bytes)
+            && let Some(oldest) = self.entries.pop_front()
+        {
+            self.bytes -= weight(&oldest.row);
+            self.by_id.remove(&oldest.row.id);
+        }
+        position
+    }
+}
+
+impl Default for MemoryArchiveLimits {
+    fn default() -> Self {
+        Self {
+            messages: 10_000,
+            bytes: 16 << 20,
+            accounts: 10_000,
+        }
+    }
+}
+
+fn weight(row: &Row) -> usize {
+    let message_id = row.message_id.as_ref().map_or(0, String::len);
+    row.stanza.len() + row.id.len() + row.with.as_str().len() + message_id
+}
