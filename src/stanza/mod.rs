@@ -1,6 +1,6 @@
 //! Stanzas: a typed head over a shared body, and the bytes they came as.
 
-mod adapters;
+pub mod adapters;
 mod answer;
 mod assemble;
 mod children;

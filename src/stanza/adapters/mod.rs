@@ -4,4 +4,4 @@
 #[cfg(feature = "minidom-0_19")]
 mod minidom_0_19;
 #[cfg(feature = "xmpp-parsers-0_23")]
-mod xmpp_parsers_0_23;
+pub mod xmpp_parsers_0_23;

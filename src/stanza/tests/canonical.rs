@@ -7,21 +7,21 @@ use rxml::{Event, Parse, Parser};
 /// An element: `{namespace}name`, attributes in order of their names, and
 /// contents with adjacent text joined.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct Canonical {
-    pub(super) name: String,
-    pub(super) attributes: Vec<(String, String)>,
-    pub(super) contents: Vec<Content>,
+pub(in crate::stanza) struct Canonical {
+    pub(in crate::stanza) name: String,
+    pub(in crate::stanza) attributes: Vec<(String, String)>,
+    pub(in crate::stanza) contents: Vec<Content>,
 }
 
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) enum Content {
+pub(in crate::stanza) enum Content {
     Element(Canonical),
     Text(String),
 }
 
 impl Canonical {
     /// Of one whole document.
-    pub(super) fn of(xml: &str) -> Canonical {
+    pub(in crate::stanza) fn of(xml: &str) -> Canonical {
         let mut parser = Parser::new();
         let mut rest = xml.as_bytes();
         let mut open = vec![Canonical::default()];
@@ -59,7 +59,7 @@ impl Canonical {
     }
 
     /// The child elements.
-    pub(super) fn children(self) -> Vec<Canonical> {
+    pub(in crate::stanza) fn children(self) -> Vec<Canonical> {
         let element = |content| match content {
             Content::Element(element) => Some(element),
             Content::Text(_) => None,

@@ -1,6 +1,7 @@
 //! Dialogues with the public API.
 
-mod canonical;
+pub(super) mod canonical;
+mod hostile;
 mod lossless;
 
 use jid::Jid;
