@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
 use jid::{BareJid, FullJid, Jid};
-use tower_xmpp::flow::{Envelope, Original, Outcome, PassId, Route};
+use tower_xmpp::flow::{Envelope, Original, Outcome, PassId, Route, Snapshot};
 use tower_xmpp::host::{Availability, Conductor, Delivery, Host, Place, Undelivered};
 use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
 use tracing::{debug, error, warn};
@@ -40,6 +40,13 @@ impl Site {
     /// Tells the site which stack it has; to be called once.
     pub fn conducted_by(&self, conductor: Conductor) {
         let _ = self.conductor.set(conductor);
+    }
+
+    /// Lets something enter that did not come through an entrance.
+    pub fn post(&self, envelope: Envelope) {
+        if let Some(conductor) = self.conductor.get() {
+            conductor.post(envelope);
+        }
     }
 
     pub fn domain(&self) -> &BareJid {
@@ -82,15 +89,13 @@ impl Host for Site {
             _ => stanza.error_reply(&Condition::RemoteServerNotFound.into()),
         };
         let account = bounce.as_ref().and_then(Stanza::to).map(Jid::to_bare);
-        if let (Some(bounce), Some(account), Some(conductor)) =
-            (bounce, account, self.conductor.get())
-        {
+        if let (Some(bounce), Some(account)) = (bounce, account) {
             let route = match self.place(&account) {
                 Place::Account(account) => Route::ToAccount(account),
                 Place::Room(room) => Route::ToRoom(room),
                 _ => return,
             };
-            conductor.post(Envelope::stanza(at, route, bounce));
+            self.post(Envelope::stanza(at, route, bounce));
         }
     }
 
@@ -100,6 +105,10 @@ impl Host for Site {
 
     fn directed(&self, session: &FullJid, presence: &Stanza) {
         services::presence::directed(self, session, presence);
+    }
+
+    fn broadcast(&self, room: &Snapshot, stanza: &Stanza) {
+        self.rooms.keep(room, stanza);
     }
 
     fn began(&self, pass: PassId, envelope: &Envelope) {

@@ -40,9 +40,11 @@ pub struct Client {
 impl Client {
     /// A connection on which nothing has been said.
     pub async fn connect(address: SocketAddr) -> Self {
-        let mut limits = Limits::default();
-        limits.stanza_bytes = 1 << 24;
-        limits.children = 1 << 20;
+        let limits = Limits {
+            stanza_bytes: 1 << 24,
+            children: 1 << 20,
+            ..Limits::default()
+        };
         Self {
             socket: TcpStream::connect(address).await.unwrap(),
             reader: Reader::new(limits),

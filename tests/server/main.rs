@@ -4,9 +4,11 @@
 mod bad_input;
 mod chat;
 mod client;
+mod layers;
 mod lifecycle;
 mod login;
 mod presence;
+mod rooms;
 mod services;
 
 #[allow(dead_code, reason = "the command line is not used here")]

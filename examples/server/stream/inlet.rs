@@ -31,9 +31,11 @@ pub enum NoFrame {
 impl<R: AsyncRead + Unpin> Inlet<R> {
     pub fn new(socket: R, limits: &Limits) -> Self {
         let now = Instant::now();
-        let mut reader = ReaderLimits::default();
-        reader.stanza_bytes = limits.max_stanza;
-        reader.depth = limits.max_depth;
+        let reader = ReaderLimits {
+            stanza_bytes: limits.max_stanza,
+            depth: limits.max_depth,
+            ..ReaderLimits::default()
+        };
         Self {
             socket,
             reader: Reader::new(reader),
