@@ -2,6 +2,8 @@ use std::sync::Arc;
 
 use jid::{BareJid, FullJid, Jid};
 
+use crate::stanza::{RawXml, ns};
+
 /// What an outer layer tells the inner ones about an envelope.
 ///
 /// One named field per fact: features do not import each other, so this page
@@ -50,4 +52,14 @@ pub enum Reach {
     Besides(Vec<FullJid>),
     /// These sessions and no others.
     Only(Vec<FullJid>),
+}
+
+impl Archived {
+    /// The element that says so: `<stanza-id/>` (XEP-0359 §3).
+    pub fn stamp(&self) -> RawXml {
+        RawXml::build("stanza-id", ns::SID)
+            .attr("by", self.by.as_str())
+            .attr("id", &self.id)
+            .finish()
+    }
 }

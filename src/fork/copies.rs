@@ -2,7 +2,7 @@
 
 use jid::{BareJid, FullJid};
 
-use crate::flow::{Archived, Emit};
+use crate::flow::Emit;
 use crate::stanza::{RawXml, Stanza, ns};
 
 use super::rules::Direction;
@@ -29,18 +29,6 @@ pub(super) fn copies(
         let copy = copy.clone().with_to(session.clone());
         Emit::copy(session, copy)
     })
-}
-
-/// The same message with the archive ID that only the sender's own sessions
-/// may see (XEP-0313 §3.5).
-pub(super) fn stamped(mut original: Stanza, archived: &Archived) -> Stanza {
-    original.push(
-        RawXml::build("stanza-id", ns::SID)
-            .attr("by", archived.by.as_str())
-            .attr("id", &archived.id)
-            .finish(),
-    );
-    original
 }
 
 impl Direction {
@@ -107,20 +95,5 @@ mod tests {
         let made: Vec<_> = copies(Direction::Sent, &alice(), &original, to(&["desk"])).collect();
         assert_eq!(made[0].stanza.type_(), None);
         assert!(made[0].stanza.has_child("sent", ns::CARBONS));
-    }
-
-    #[test]
-    fn only_the_stamped_one_bears_the_stamp() {
-        let original = Stanza::message().with_text_child("body", "hi");
-        let archived = Archived {
-            by: alice(),
-            id: "a'1".to_owned(),
-        };
-        let stamped = stamped(original.clone(), &archived);
-        assert_eq!(
-            stamped.child("stanza-id", ns::SID).unwrap().attr("id"),
-            Some("a'1")
-        );
-        assert!(!original.mentions(ns::SID));
     }
 }

@@ -8,7 +8,7 @@ use crate::flow::{Drop, Emit, Entity, Envelope, Event, Occupancy, Outcome, Route
 use crate::middleware::{Fault, Feature, Next, Shell, decided};
 use crate::stanza::{Condition, Kind, MessageType, Stanza, Time, ns};
 
-use super::copies::{copies, stamped};
+use super::copies::copies;
 use super::live::{SharedAccounts, SharedRooms};
 use super::request::{self, Request};
 use super::rooms::Rooms;
@@ -191,14 +191,16 @@ impl Fork {
             return Ok(outcome);
         }
         match pass {
-            // In front of what the router sends on: a session must not get
-            // the answer to a message before it gets the message.
             Pass::Outward(_) => {
-                let original = match archived {
-                    Some(archived) if archived.by == *account => stamped(stanza.clone(), &archived),
-                    _ => stanza.clone(),
-                };
+                // Its stamp must not leave the account (XEP-0313 §3.5), so the
+                // original has none.
+                let mut original = stanza.clone();
+                if let Some(archived) = archived.filter(|archived| archived.by == *account) {
+                    original.push(archived.stamp());
+                }
                 let copies = copies(case.direction(), account, &original, sessions);
+                // In front of what the router sends on: a session must not get
+                // the answer to a message before it gets the message.
                 outcome.emits.splice(0..0, copies);
             }
             // The original has been delivered by now, with its stamp.

@@ -121,6 +121,8 @@ mod request;
 mod rooms;
 mod rules;
 mod state;
+#[cfg(test)]
+mod tests;
 
 use jid::Jid;
 
