@@ -83,6 +83,7 @@
 mod chance;
 mod expect;
 mod faults;
+pub mod invariants;
 mod life;
 mod link;
 mod pattern;

@@ -46,6 +46,8 @@ pub(super) enum Happening {
     Pass {
         host: usize,
         route: Route,
+        /// How many passes led to it.
+        hops: u8,
         /// `None` for an event.
         stanza: Option<Stanza>,
         /// What became of it; `None` while it is under way.

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures::TryFutureExt;
 use jid::{BareJid, FullJid, Jid};
 use tower_service::Service;
 
 use crate::flow::{Envelope, Outcome, PassId, What};
 use crate::host::{Availability, Delivery, Host, Place, Router, Undelivered};
+use crate::middleware::Pass;
 use crate::stanza::{Stanza, Time};
 
 use super::faults::Injected;
@@ -56,8 +58,20 @@ impl Service<Envelope> for Bottom {
         // `Host::send` is not told which pass sends; the router sends within
         // this call.
         let pass = envelope.trail.pass;
-        self.server.core.lock().hosts[self.server.index].sending = pass;
-        self.router.call(envelope)
+        let mut state = self.server.core.lock();
+        state.hosts[self.server.index].sending = pass;
+        let looping = envelope
+            .as_stanza()
+            .and_then(|stanza| state.looping(&envelope.route, stanza));
+        drop(state);
+        let passing = self.router.call(envelope);
+        match looping {
+            None => passing,
+            Some(emit) => {
+                let passed = passing.map_ok(|outcome| outcome.with(emit));
+                Pass::later(passed)
+            }
+        }
     }
 }
 
@@ -105,6 +119,7 @@ impl Host for Server {
         let what = Happening::Pass {
             host: self.index,
             route: envelope.route.clone(),
+            hops: envelope.trail.hops,
             stanza,
             original: None,
         };

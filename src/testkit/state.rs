@@ -9,6 +9,7 @@ use crate::host::{Availability, Conductor, Delivery, Outbox};
 use crate::stanza::{Stanza, Time};
 
 use super::chance::Chance;
+use super::invariants::Plant;
 use super::link::Link;
 use super::record::{EntryId, Happening, Record};
 
@@ -31,6 +32,9 @@ pub(super) struct State {
     pub(super) sleepers: Vec<Sleeper>,
     pub(super) next_sleeper: u64,
     pub(super) record: Record,
+    /// The fault that all hosts have, and what it holds back.
+    pub(super) plant: Option<Plant>,
+    pub(super) held: BTreeMap<FullJid, Delivery>,
 }
 
 /// One host: a domain with a stack.
@@ -116,6 +120,8 @@ impl State {
             sleepers: Vec::new(),
             next_sleeper: 0,
             record: Record::default(),
+            plant: None,
+            held: BTreeMap::new(),
         }
     }
 
@@ -171,6 +177,13 @@ impl State {
         if self.seat(&delivery.session).is_none() {
             return Err(delivery);
         }
+        for delivery in self.spoil(host, delivery) {
+            self.enqueue(host, delivery);
+        }
+        Ok(())
+    }
+
+    fn enqueue(&mut self, host: usize, delivery: Delivery) {
         let session = delivery.session.clone();
         let because = self.record.entry_of(host, delivery.pass);
         let what = Happening::Delivered {
@@ -184,7 +197,6 @@ impl State {
             seat.waiting.push_back(entry);
         }
         self.read(&session);
-        Ok(())
     }
 
     /// The client reads what waits for it, if it reads. Who leaves too much

@@ -139,6 +139,7 @@ impl<'a> Tree<'a> {
                 route,
                 stanza,
                 original,
+                ..
             } => {
                 let became = match original {
                     Some(original) => format!("{original:?}"),
