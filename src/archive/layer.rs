@@ -160,18 +160,14 @@ fn row(owner: &BareJid, id: &str, at: Time, direction: Direction, stanza: &Stanz
         Direction::Incoming => stanza.from(),
         Direction::Outgoing => stanza.to(),
     };
-    Row {
-        owner: owner.clone(),
-        id: id.to_owned(),
-        at,
-        // Without `from` it is the account's own server that speaks for it
-        // (RFC 6120 §8.1.2.1).
-        with: with.cloned().unwrap_or_else(|| owner.clone().into()),
-        direction,
-        type_: stanza.message_type(),
-        message_id: stanza.id().map(str::to_owned),
-        stanza: stanza.to_xml().into_bytes().into(),
-    }
+    // Without `from` it is the account's own server that speaks for it
+    // (RFC 6120 §8.1.2.1).
+    let with = with.cloned().unwrap_or_else(|| owner.clone().into());
+    let wire = stanza.to_xml().into_bytes();
+    let mut row = Row::new(owner.clone(), id, at, with, direction, wire);
+    row.type_ = stanza.message_type();
+    row.message_id = stanza.id().map(str::to_owned);
+    row
 }
 
 fn with_sources(error: &dyn Error) -> String {

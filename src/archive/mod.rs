@@ -98,6 +98,8 @@
 mod layer;
 mod port;
 mod rules;
+#[cfg(test)]
+mod tests;
 
 pub use layer::{Archive, ArchiveLayer};
 pub use port::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Position, Row};

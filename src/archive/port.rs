@@ -140,6 +140,29 @@ pub enum ArchiveError {
     Store(#[source] Box<dyn Error + Send + Sync>),
 }
 
+impl Row {
+    /// A message of type `normal` without an `id`; both are fields to set.
+    pub fn new(
+        owner: BareJid,
+        id: impl Into<String>,
+        at: Time,
+        with: impl Into<Jid>,
+        direction: Direction,
+        stanza: impl Into<Arc<[u8]>>,
+    ) -> Self {
+        Self {
+            owner,
+            id: id.into(),
+            at,
+            with: with.into(),
+            direction,
+            type_: MessageType::Normal,
+            message_id: None,
+            stanza: stanza.into(),
+        }
+    }
+}
+
 impl Accepted {
     /// Accepted at this place.
     pub fn at(position: Position) -> Self {

@@ -310,14 +310,15 @@ fn same_account(one: &Jid, other: &Jid) -> bool {
     one.node() == other.node() && same_domain(one, other)
 }
 
-/// `jid` keeps `bücher.example` and `xn--bcher-kva.example` apart, but they
-/// are the same domain (RFC 7622 §3.2).
+/// `jid` keeps `bücher.example`, `xn--bcher-kva.example` and either with a
+/// final dot apart, but they are the same domain (RFC 7622 §3.2).
 fn same_domain(one: &Jid, other: &Jid) -> bool {
     let (one, other) = (one.domain().as_str(), other.domain().as_str());
     one == other || ascii_form(one) == ascii_form(other)
 }
 
 fn ascii_form(domain: &str) -> Cow<'_, str> {
+    let domain = domain.strip_suffix('.').unwrap_or(domain);
     if domain.is_ascii() {
         return Cow::Borrowed(domain);
     }

@@ -1,0 +1,227 @@
+//! What every store of a port must do: run this against yours.
+//!
+//! Each function is one rule and panics where it is broken; one function for
+//! each port runs them all.
+
+#![allow(
+    clippy::panic,
+    clippy::expect_used,
+    clippy::missing_panics_doc,
+    reason = "a test fails by a panic"
+)]
+
+use std::future::Future;
+
+use jid::BareJid;
+
+use crate::archive::{ArchiveError, ArchiveStore, Direction, Page, Position, Row};
+use crate::stanza::{MessageType, Stanza, Time};
+
+/// All rules of [`ArchiveStore`]; `empty` makes a new store for each.
+pub async fn archive<S, M>(mut empty: impl FnMut() -> M)
+where
+    S: ArchiveStore,
+    M: Future<Output = S>,
+{
+    what_is_appended_is_found_and_comes_back_whole(&empty().await).await;
+    archives_are_in_the_order_of_appending_whatever_the_time(&empty().await).await;
+    a_page_begins_after_a_place_and_ends_at_its_limit(&empty().await).await;
+    appending_the_same_again_changes_nothing(&empty().await).await;
+    an_id_never_comes_to_mean_another_message(&empty().await).await;
+    archives_of_two_accounts_know_nothing_of_each_other(&empty().await).await;
+    what_nobody_archived_is_not_there(&empty().await).await;
+    the_archive_of_a_removed_account_is_gone(&empty().await).await;
+    ids_are_plain_text_to_the_store(&empty().await).await;
+}
+
+/// A full archive, for stores with a quota: `store` is empty and takes `quota`
+/// messages of an account.
+pub async fn archive_quota(store: &impl ArchiveStore, quota: usize) {
+    let alice = account("alice");
+    for number in 0..quota + 3 {
+        append(store, row(&alice, &format!("-{number}"), "hi")).await;
+    }
+    append(store, row(&account("bob"), "-0", "hi")).await;
+    let left = ids(store, &alice, Page::oldest(quota + 3)).await;
+    let newest: Vec<_> = (3..quota + 3).map(|number| format!("-{number}")).collect();
+    assert_eq!(left, newest, "the oldest are dropped, and leave no holes");
+    for gone in ["-0", "-1", "-2"] {
+        assert_eq!(get(store, &alice, gone).await, None, "{gone} is dropped");
+    }
+    let bobs = ids(store, &account("bob"), Page::oldest(9)).await;
+    assert_eq!(bobs, ["-0"], "one account's quota is not another's");
+    let all = store.page(&alice, Page::oldest(1).after(Position(0))).await;
+    let oldest = &all.expect("a page")[0];
+    assert_eq!(
+        oldest.row.id, "-3",
+        "a place that is gone can be begun after"
+    );
+}
+
+async fn what_is_appended_is_found_and_comes_back_whole(store: &impl ArchiveStore) {
+    let mut row = row(&account("alice"), "-a", "hi");
+    row.with = jid("room@muc.example/Bob Ä'<&>");
+    row.direction = Direction::Outgoing;
+    row.message_id = Some("m'1\u{2028}".to_owned());
+    let position = append(store, row.clone()).await;
+    let entry = store.get(&row.owner, "-a").await.expect("the store reads");
+    let entry = entry.expect("what was appended is found");
+    assert_eq!(entry.position, position);
+    assert_eq!(entry.row, row, "it comes back whole");
+
+    row.id = "-b".to_owned();
+    row.message_id = None;
+    append(store, row.clone()).await;
+    let entry = store.get(&row.owner, "-b").await.expect("the store reads");
+    assert_eq!(entry.map(|entry| entry.row), Some(row));
+}
+
+async fn archives_are_in_the_order_of_appending_whatever_the_time(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    let mut places = Vec::new();
+    for (id, at) in [("-a", 5), ("-b", 5), ("-c", 1), ("-d", 9)] {
+        let mut row = row(&alice, id, "hi");
+        row.at = Time::from_secs(at);
+        places.push(append(store, row).await);
+    }
+    assert!(places.is_sorted_by(|one, next| one < next), "{places:?}");
+    let read = ids(store, &alice, Page::oldest(9)).await;
+    assert_eq!(read, ["-a", "-b", "-c", "-d"]);
+}
+
+async fn a_page_begins_after_a_place_and_ends_at_its_limit(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    let mut places = Vec::new();
+    for id in ["-a", "-b", "-c", "-d"] {
+        places.push(append(store, row(&alice, id, "hi")).await);
+    }
+    assert_eq!(ids(store, &alice, Page::oldest(2)).await, ["-a", "-b"]);
+    let next = Page::oldest(2).after(places[1]);
+    assert_eq!(ids(store, &alice, next).await, ["-c", "-d"]);
+    let last = Page::oldest(2).after(places[2]);
+    assert_eq!(ids(store, &alice, last).await, ["-d"]);
+    let end = Page::oldest(2).after(places[3]);
+    assert_eq!(ids(store, &alice, end).await, [""; 0]);
+    assert_eq!(ids(store, &alice, Page::oldest(0)).await, [""; 0]);
+}
+
+async fn appending_the_same_again_changes_nothing(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    let first = append(store, row(&alice, "-a", "hi")).await;
+    append(store, row(&alice, "-b", "hi")).await;
+    assert_eq!(append(store, row(&alice, "-a", "hi")).await, first);
+    assert_eq!(ids(store, &alice, Page::oldest(9)).await, ["-a", "-b"]);
+}
+
+async fn an_id_never_comes_to_mean_another_message(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    append(store, row(&alice, "-a", "hi")).await;
+    let taken = store.append(row(&alice, "-a", "ho")).await;
+    assert!(
+        matches!(&taken, Err(ArchiveError::IdTaken { owner, id }) if *owner == alice && id == "-a"),
+        "{taken:?}"
+    );
+    let there = get(store, &alice, "-a").await;
+    assert_eq!(there, Some(wire("hi")), "the first stays");
+}
+
+async fn archives_of_two_accounts_know_nothing_of_each_other(store: &impl ArchiveStore) {
+    let (alice, bob) = (account("alice"), account("bob"));
+    append(store, row(&alice, "-a", "from alice")).await;
+    append(store, row(&bob, "-a", "from bob")).await;
+    append(store, row(&bob, "-b", "more from bob")).await;
+    assert_eq!(get(store, &alice, "-a").await, Some(wire("from alice")));
+    assert_eq!(get(store, &bob, "-a").await, Some(wire("from bob")));
+    assert_eq!(ids(store, &alice, Page::oldest(9)).await, ["-a"]);
+    assert_eq!(get(store, &alice, "-b").await, None);
+}
+
+async fn what_nobody_archived_is_not_there(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    assert_eq!(get(store, &alice, "-a").await, None);
+    assert_eq!(ids(store, &alice, Page::oldest(9)).await, [""; 0]);
+}
+
+async fn the_archive_of_a_removed_account_is_gone(store: &impl ArchiveStore) {
+    let (alice, bob) = (account("alice"), account("bob"));
+    append(store, row(&alice, "-a", "hi")).await;
+    append(store, row(&bob, "-a", "hi")).await;
+    for _ in 0..2 {
+        store.remove(&alice).await.expect("the archive is removed");
+        assert_eq!(get(store, &alice, "-a").await, None);
+        assert_eq!(ids(store, &alice, Page::oldest(9)).await, [""; 0]);
+    }
+    assert_eq!(ids(store, &bob, Page::oldest(9)).await, ["-a"]);
+    append(store, row(&alice, "-b", "somebody else")).await;
+    assert_eq!(ids(store, &alice, Page::oldest(9)).await, ["-b"]);
+}
+
+async fn ids_are_plain_text_to_the_store(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    let odd = [
+        "%",
+        "_",
+        "' OR 1=1 --",
+        "\"",
+        "*",
+        "\u{2028}",
+        "Ä",
+        "A\u{308}",
+        "a",
+        "A",
+    ];
+    for id in odd {
+        append(store, row(&alice, id, id)).await;
+    }
+    for id in odd {
+        assert_eq!(get(store, &alice, id).await, Some(wire(id)), "{id:?}");
+    }
+    assert_eq!(ids(store, &alice, Page::oldest(99)).await, odd);
+}
+
+async fn append(store: &impl ArchiveStore, row: Row) -> Position {
+    let id = row.id.clone();
+    match store.append(row).await {
+        Ok(accepted) => accepted.position,
+        Err(error) => panic!("{id} was not appended: {error}"),
+    }
+}
+
+async fn get(store: &impl ArchiveStore, owner: &BareJid, id: &str) -> Option<Vec<u8>> {
+    let entry = store.get(owner, id).await.expect("the store reads");
+    entry.map(|entry| entry.row.stanza.to_vec())
+}
+
+async fn ids(store: &impl ArchiveStore, owner: &BareJid, page: Page) -> Vec<String> {
+    let entries = store.page(owner, page).await.expect("the store reads");
+    entries.into_iter().map(|entry| entry.row.id).collect()
+}
+
+fn row(owner: &BareJid, id: &str, body: &str) -> Row {
+    let mut row = Row::new(
+        owner.clone(),
+        id,
+        Time::from_secs(1),
+        jid("bob@b.example/x"),
+        Direction::Incoming,
+        wire(body),
+    );
+    row.type_ = MessageType::Chat;
+    row.message_id = Some("m1".to_owned());
+    row
+}
+
+fn wire(body: &str) -> Vec<u8> {
+    Stanza::message()
+        .with_text_child("body", body)
+        .to_xml()
+        .into_bytes()
+}
+
+fn account(name: &str) -> BareJid {
+    jid(&format!("{name}@a.example")).to_bare()
+}
+
+fn jid(text: &str) -> jid::Jid {
+    jid::Jid::new(text).expect("a JID")
+}
