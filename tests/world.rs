@@ -3,8 +3,10 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use tower_xmpp::flow::{Emit, Stage};
+use tower_xmpp::flow::{Emit, Route, Stage};
 use tower_xmpp::middleware::from_fn;
+use tower_xmpp::stanza::Element;
+use tower_xmpp::testkit::room::{Creation, Settings};
 use tower_xmpp::testkit::{Faulty, WhileDown, World, panicking, slow, xml};
 
 /// What a test that does this would print when it fails.
@@ -46,7 +48,7 @@ fn what_nobody_expected_fails_and_shows_what_led_to_it() {
     let shout = from_fn("shout", |envelope, next| async move {
         let loud = envelope.as_stanza().cloned();
         let desk = "alice@a.example/desk".parse()?;
-        let is_inward = matches!(envelope.route, tower_xmpp::flow::Route::ToAccount(_));
+        let is_inward = matches!(envelope.route, Route::ToAccount(_));
         let outcome = next.run(envelope).await?;
         Ok(match loud {
             Some(loud) if is_inward => outcome.with(Emit::copy(desk, loud)),
@@ -349,4 +351,92 @@ fn a_slow_future_that_is_left_fails() {
         w.finish();
     });
     assert_has(&text, &["1 slow futures still wait"]);
+}
+
+#[test]
+fn a_room_tells_everybody_who_comes_and_what_is_said() {
+    for rooms_on_their_own_host in [true, false] {
+        let w = World::new();
+        w.host("a.example", ()).host("b.example", ());
+        if rooms_on_their_own_host {
+            w.rooms("muc.example");
+        } else {
+            let mut settings = Settings::default();
+            settings.creation = Creation::Instant;
+            w.rooms_with("a.example", "muc.example", settings);
+        }
+        let alice = w.session("alice@a.example/phone");
+        let bob = w.session("bob@b.example/x");
+        let came = alice.joins("tea@muc.example/Alice");
+        assert_eq!(came.len(), 2, "itself and the subject: {came:?}");
+        bob.joins("tea@muc.example/Bob");
+        alice.expect("<presence from='tea@muc.example/Bob' to='alice@a.example/phone'/>");
+
+        bob.send(
+            "<message to='tea@muc.example' type='groupchat' id='m1'><body>tea?</body></message>",
+        );
+        for session in [&alice, &bob] {
+            session.expect(xml!(
+                "<message from='tea@muc.example/Bob' to='{session}' type='groupchat' id='m1'>\
+                 <body>tea?</body></message>"
+            ));
+        }
+        let carol = w.session("carol@b.example/y");
+        let history = carol.joins("tea@muc.example/Carol");
+        assert!(history.iter().any(|stanza| stanza.id() == Some("m1")));
+        for session in [&alice, &bob] {
+            session.expect("<presence from='tea@muc.example/Carol'/>");
+        }
+        carol.lose();
+        for session in [&alice, &bob] {
+            session.expect("<presence from='tea@muc.example/Carol' type='unavailable'/>");
+        }
+        assert_eq!(w.occupants("tea@muc.example").len(), 2);
+        w.finish();
+    }
+}
+
+#[test]
+fn layers_of_the_rooms_host_see_one_broadcast_and_the_history_keeps_what_they_make_of_it() {
+    let stamp = from_fn("stamp", |mut envelope, next| {
+        if let (Route::Broadcast(_), Some(stanza)) =
+            (&envelope.route.clone(), envelope.as_stanza_mut())
+        {
+            stanza.push(Element::new("stamped", "urn:example:stamp"));
+        }
+        next.run(envelope)
+    });
+    let w = World::new();
+    w.host("a.example", ())
+        .host("muc.example", stamp)
+        .rooms("muc.example");
+    let alice = w.session("alice@a.example/phone");
+    alice.joins("tea@muc.example/Alice");
+    alice.send("<message to='tea@muc.example' type='groupchat' id='m1'><body>hi</body></message>");
+    alice.expect("<message id='m1'><stamped xmlns='urn:example:stamp'/></message>");
+    let bob = w.session("bob@a.example/x");
+    bob.send(
+        "<presence to='tea@muc.example/Bob'><x xmlns='http://jabber.org/protocol/muc'/></presence>",
+    );
+    bob.expect_all([
+        "<presence from='tea@muc.example/Alice'/>",
+        "<presence from='tea@muc.example/Bob'/>",
+        "<message id='m1'><stamped xmlns='urn:example:stamp'/><delay xmlns='urn:xmpp:delay'/></message>",
+        "<message><subject/></message>",
+    ]);
+    alice.expect("<presence from='tea@muc.example/Bob'/>");
+    w.finish();
+}
+
+#[test]
+fn rooms_that_start_again_know_nobody() {
+    let w = World::new();
+    w.host("a.example", ()).rooms("muc.example");
+    let alice = w.session("alice@a.example/phone");
+    alice.joins("tea@muc.example/Alice");
+    w.restart_rooms("muc.example");
+    assert!(w.occupants("tea@muc.example").is_empty());
+    alice.send("<message to='tea@muc.example' type='groupchat' id='m1'><body>hi</body></message>");
+    alice.expect("<message from='tea@muc.example' type='error' id='m1'/>");
+    w.finish();
 }

@@ -76,7 +76,10 @@ impl State {
         let Some(to) = stanza.to() else {
             return;
         };
-        let route = Route::ToAccount(to.to_bare());
+        let route = match self.hosts[host].has_rooms_at(to.domain().as_str()) {
+            true => Route::ToRoom(to.to_bare()),
+            false => Route::ToAccount(to.to_bare()),
+        };
         self.enter(host, route, stanza, because);
     }
 

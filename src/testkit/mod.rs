@@ -70,6 +70,7 @@
 //! | the link to another host is down | [`World::cut`], [`World::cut_with`] |
 //! | a layer panics | [`panicking`] |
 //! | a layer or port is slow | [`World::slow`], [`World::delayed`], [`slow`] |
+//! | rooms crash | [`World::restart_rooms`] |
 //! | a store fails | [`Faulty`], in a fake of its port |
 
 // A test kit fails by panicking: that is its way to speak. What it prints and
@@ -89,6 +90,7 @@ mod link;
 mod pattern;
 mod record;
 pub mod room;
+mod rooms;
 mod schedule;
 mod serve;
 mod server;

@@ -19,6 +19,7 @@ pub(super) fn serve(state: &mut State, host: usize, envelope: &Envelope) -> Outc
         return Outcome::of(Original::Heard);
     };
     match (stanza.kind(), &envelope.route) {
+        (_, Route::ToRoom(_)) => state.serve_room(host, envelope, stanza),
         (Kind::Iq, _) if stanza.is_request() => answer(&envelope.route, stanza),
         (Kind::Iq, _) => Outcome::of(Original::Consumed),
         (Kind::Presence, Route::FromSession(session)) if stanza.to().is_none() => {

@@ -60,6 +60,7 @@ impl Service<Envelope> for Bottom {
         let pass = envelope.trail.pass;
         let mut state = self.server.core.lock();
         state.hosts[self.server.index].sending = pass;
+        state.room_has_said(self.server.index, &envelope);
         let looping = envelope
             .as_stanza()
             .and_then(|stanza| state.looping(&envelope.route, stanza));
@@ -80,8 +81,10 @@ impl Host for Server {
 
     fn place(&self, jid: &Jid) -> Place {
         let state = self.core.lock();
-        let domain = &state.hosts[self.index].domain;
+        let host = &state.hosts[self.index];
+        let domain = &host.domain;
         match jid.node() {
+            _ if host.has_rooms_at(jid.domain().as_str()) => Place::Room(jid.to_bare()),
             _ if *jid.domain() != **domain => Place::Elsewhere,
             None => Place::Server(domain.clone()),
             Some(_) => Place::Account(jid.to_bare()),

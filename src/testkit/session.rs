@@ -77,6 +77,24 @@ impl Session {
         self.expect(xml!("<iq type='result' id='{id}'/>")).stanza
     }
 
+    /// Joins a room, given as `room@domain/nick`, and takes in all that comes:
+    /// who is there, the history, the subject.
+    ///
+    /// # Panics
+    /// If the room refuses.
+    #[track_caller]
+    pub fn joins(&self, seat: &str) -> Vec<Stanza> {
+        self.send(xml!(
+            "<presence to='{seat}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+        ));
+        let came = self.take_all();
+        let refused = came.iter().find(|stanza| stanza.is_error());
+        if let Some(refused) = refused {
+            panic!("{self} may not join {seat}: {}", refused.to_xml());
+        }
+        came
+    }
+
     /// The connection breaks, and the server notices: it waits for the
     /// session to be resumed (XEP-0198 §5).
     pub fn hibernate(&self) -> &Self {

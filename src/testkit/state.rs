@@ -12,6 +12,7 @@ use super::chance::Chance;
 use super::invariants::Plant;
 use super::link::Link;
 use super::record::{EntryId, Happening, Record};
+use super::rooms::RoomService;
 
 /// What the world, its handles and its hosts share.
 pub(super) struct Core(Mutex<State>);
@@ -41,6 +42,7 @@ pub(super) struct State {
 pub(super) struct HostState {
     pub(super) domain: DomainPart,
     pub(super) conductor: Conductor,
+    pub(super) rooms: Option<RoomService>,
     /// Sessions in order of binding.
     pub(super) seats: Vec<Seat>,
     /// The pass whose stanzas leave at this moment.
@@ -128,7 +130,7 @@ impl State {
     pub(super) fn host_of(&self, domain: &str) -> Option<usize> {
         self.hosts
             .iter()
-            .position(|host| host.domain.as_str() == domain)
+            .position(|host| host.domain.as_str() == domain || host.has_rooms_at(domain))
     }
 
     pub(super) fn seat(&mut self, session: &FullJid) -> Option<&mut Seat> {
@@ -227,6 +229,11 @@ impl State {
 }
 
 impl HostState {
+    pub(super) fn has_rooms_at(&self, domain: &str) -> bool {
+        let rooms = self.rooms.as_ref();
+        rooms.is_some_and(|rooms| rooms.domain.as_str() == domain)
+    }
+
     pub(super) fn availability(&self, account: &Jid) -> Vec<Availability> {
         self.seats
             .iter()

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use jid::FullJid;
+use jid::{BareJid, FullJid, Jid};
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -13,6 +13,8 @@ use crate::stanza::Time;
 use super::chance::SeededEntropy;
 use super::link::WhileDown;
 use super::record::Happening;
+use super::room;
+use super::rooms::RoomService;
 use super::schedule::Stacks;
 use super::server::{Bottom, Server};
 use super::state::{Core, HostState, State};
@@ -88,6 +90,7 @@ impl World {
         state.hosts.push(HostState {
             domain,
             conductor,
+            rooms: None,
             seats: Vec::new(),
             sending: Default::default(),
         });
@@ -95,6 +98,58 @@ impl World {
         for driver in drivers {
             self.inside.stacks.add(driver);
         }
+        self
+    }
+
+    /// Adds rooms at a domain: on its own host, or on the one that was added
+    /// for it before, whose layers then see what rooms get and send. Rooms are
+    /// made by joining them, and open at once.
+    pub fn rooms(&self, domain: &str) -> &Self {
+        let mut settings = room::Settings::default();
+        settings.creation = room::Creation::Instant;
+        if self.inside.core.lock().host_of(domain).is_none() {
+            self.host(domain, ());
+        }
+        self.rooms_with(domain, domain, settings)
+    }
+
+    /// Adds rooms at `domain` to the host of another domain, or of the same.
+    pub fn rooms_with(&self, host: &str, domain: &str, settings: room::Settings) -> &Self {
+        let index = self.inside.host(host);
+        let (address, domain) = match domain.parse::<BareJid>() {
+            Ok(address) => (address.clone(), address.domain().to_owned()),
+            Err(error) => panic!("{domain} is not a domain: {error}"),
+        };
+        let rooms = room::Rooms::new(address, settings);
+        self.inside.core.lock().hosts[index].rooms = Some(RoomService::new(domain, rooms));
+        self
+    }
+
+    /// Who is in a room: nicks and real JIDs.
+    pub fn occupants(&self, room: &str) -> Vec<(String, Vec<Jid>)> {
+        self.settle();
+        let room: BareJid = match room.parse() {
+            Ok(room) => room,
+            Err(error) => panic!("{room} is not a room: {error}"),
+        };
+        let index = self.inside.host(room.domain().as_str());
+        let rooms = &self.inside.core.lock().hosts[index].rooms;
+        let rooms = rooms.as_ref();
+        rooms.map_or_else(Vec::new, |rooms| rooms.machine.occupants(&room))
+    }
+
+    /// A fault: the rooms at this domain start again after a crash. They know
+    /// no occupants, and nobody has been told.
+    pub fn restart_rooms(&self, domain: &str) -> &Self {
+        self.settle();
+        let index = self.inside.host(domain);
+        let mut state = self.inside.core.lock();
+        if let Some(rooms) = &mut state.hosts[index].rooms {
+            let effects = rooms.machine.restart();
+            let outcome = state.room_wants(index, None, effects);
+            debug_assert!(outcome.emits.is_empty(), "a crash says nothing");
+        }
+        drop(state);
         self
     }
 
@@ -184,25 +239,15 @@ impl World {
 
     /// The same, and says what becomes of what is sent meanwhile.
     pub fn cut_with(&self, one: &str, other: &str, lasting: Duration, down: WhileDown) -> &Self {
-        let mut state = self.inside.core.lock();
-        let find = |domain| match state.host_of(domain) {
-            Some(host) => host,
-            None => panic!("nobody hosts {domain}"),
-        };
-        let (one, other) = (find(one), find(other));
-        state.cut(one, other, lasting, down);
-        drop(state);
+        let (one, other) = (self.inside.host(one), self.inside.host(other));
+        self.inside.core.lock().cut(one, other, lasting, down);
         self
     }
 
     /// Lets a host hear of an event, such as a room in doubt.
     pub fn event(&self, domain: &str, event: Event) -> &Self {
-        let mut state = self.inside.core.lock();
-        let Some(host) = state.host_of(domain) else {
-            panic!("nobody hosts {domain}");
-        };
-        state.raise(host, event);
-        drop(state);
+        let host = self.inside.host(domain);
+        self.inside.core.lock().raise(host, event);
         self
     }
 
@@ -269,6 +314,13 @@ impl Inside {
             let newest = tree::newest(&self.core.lock());
             panic!("the world does not come to rest{}\n{newest}", self.seed());
         }
+    }
+
+    /// The host of a domain, which must be one.
+    #[track_caller]
+    fn host(&self, domain: &str) -> usize {
+        let host = self.core.lock().host_of(domain);
+        host.unwrap_or_else(|| panic!("nobody hosts {domain}"))
     }
 
     /// For the end of a failure's text.

@@ -1,0 +1,112 @@
+//! The room machine on a host of the world.
+
+use std::sync::Arc;
+
+use jid::{BareJid, DomainPart, Jid};
+
+use crate::flow::{Emit, Envelope, Original, Outcome, Route};
+use crate::stanza::Stanza;
+
+use super::room::{Effect, HistoryKey, Rooms};
+use super::state::State;
+
+/// The rooms of a host.
+pub(super) struct RoomService {
+    pub(super) domain: DomainPart,
+    pub(super) machine: Rooms,
+    /// Broadcasts that are in the history and still in the stack, known by
+    /// their audience.
+    under_way: Vec<(Arc<[Jid]>, BareJid, HistoryKey)>,
+}
+
+impl RoomService {
+    pub(super) fn new(domain: DomainPart, machine: Rooms) -> Self {
+        Self {
+            domain,
+            machine,
+            under_way: Vec::new(),
+        }
+    }
+}
+
+impl State {
+    /// Lets the machine handle what is for a room, and says what it wants sent.
+    pub(super) fn serve_room(
+        &mut self,
+        host: usize,
+        envelope: &Envelope,
+        stanza: &Stanza,
+    ) -> Outcome {
+        let Some(rooms) = &mut self.hosts[host].rooms else {
+            return Outcome::of(Original::Consumed);
+        };
+        let effects = rooms.machine.handle(envelope.at, stanza);
+        self.room_wants(host, Some(stanza), effects)
+    }
+
+    /// What a room wants, as emits. Events enter at once, so before these.
+    pub(super) fn room_wants(
+        &mut self,
+        host: usize,
+        request: Option<&Stanza>,
+        effects: Vec<Effect>,
+    ) -> Outcome {
+        let request = request.filter(|stanza| stanza.is_request());
+        let mut outcome = Outcome::of(match request {
+            Some(_) => Original::Answered,
+            None => Original::Consumed,
+        });
+        for effect in effects {
+            outcome.emits.push(match effect {
+                Effect::Event(event) => {
+                    self.raise(host, event);
+                    continue;
+                }
+                Effect::Broadcast(broadcast) => {
+                    if let (Some(key), Some(rooms)) = (broadcast.history, self.rooms(host)) {
+                        let (audience, room) = (&broadcast.recipients, &broadcast.snapshot.room);
+                        rooms.under_way.push((audience.clone(), room.clone(), key));
+                    }
+                    let (snapshot, audience) = (broadcast.snapshot, broadcast.recipients);
+                    Emit::room_broadcast(snapshot, audience, broadcast.stanza)
+                }
+                // The answer to the request itself: layers add to it what
+                // they announce for the room.
+                Effect::Send { stanza: answer, .. }
+                    if answer.is_response()
+                        && request.is_some_and(|request| request.id() == answer.id()) =>
+                {
+                    Emit::answer(answer)
+                }
+                Effect::Send { room, to, stanza } => {
+                    Emit::new_at(Route::FromRoom { room, to }, stanza)
+                }
+            });
+        }
+        outcome
+    }
+
+    /// A broadcast has come through the layers: what they made of it stands
+    /// in the room's history.
+    pub(super) fn room_has_said(&mut self, host: usize, envelope: &Envelope) {
+        let (Some(audience), Some(stanza)) = (&envelope.facts.audience, envelope.as_stanza())
+        else {
+            return;
+        };
+        let Some(rooms) = self.rooms(host) else {
+            return;
+        };
+        let known = rooms
+            .under_way
+            .iter()
+            .position(|(known, ..)| Arc::ptr_eq(known, audience));
+        if let Some(position) = known {
+            let (_, room, key) = rooms.under_way.remove(position);
+            rooms.machine.keep(&room, key, stanza);
+        }
+    }
+
+    fn rooms(&mut self, host: usize) -> Option<&mut RoomService> {
+        self.hosts[host].rooms.as_mut()
+    }
+}
