@@ -1,0 +1,154 @@
+//! What is archived and for whom, by hint, order, settings and switch.
+
+use std::sync::Arc;
+
+use tower_xmpp::archive::{Archive, ArchiveLayer, Settings};
+use tower_xmpp::flow::Event;
+use tower_xmpp::middleware::{Verdict, filter};
+use tower_xmpp::stanza::{Condition, Stanza, ns};
+use tower_xmpp::testkit::{Carbon, World, xml};
+
+use crate::shelf::{Shelf, stamps, two_hosts};
+
+#[test]
+fn store_and_no_store_together_keep_a_message_out_of_both_archives() {
+    let t = two_hosts();
+    t.phone.send(xml!(
+        "<message to='{}' type='chat' id='m1'><body>hi</body>\
+         <store xmlns='urn:xmpp:hints'/><no-store xmlns='urn:xmpp:hints'/></message>",
+        t.bob
+    ));
+    let got = t.bob.expect("<message id='m1'/>");
+    assert_eq!(stamps(&got.stanza), []);
+    let copy = t.desk.expect_carbon(Carbon::Sent, "<message id='m1'/>");
+    assert_eq!(stamps(&copy.stanza), []);
+    assert_eq!(t.here.of(&t.alice), []);
+    assert_eq!(t.there.of(&t.bob.account()), []);
+    t.w.finish();
+}
+
+#[test]
+fn a_retraction_is_archived_beside_what_it_retracts() {
+    let t = two_hosts();
+    t.bob.send(xml!(
+        "<message to='{}' type='chat' id='m1'><body>hi</body></message>",
+        t.phone
+    ));
+    t.bob.send(xml!(
+        "<message to='{}' type='chat' id='m2'>\
+         <retract xmlns='urn:xmpp:message-retract:1' id='m1'/></message>",
+        t.phone
+    ));
+    t.phone.expect("<message id='m1'/>");
+    t.phone.expect("<message id='m2'/>");
+    let ids: Vec<_> = t
+        .here
+        .of(&t.alice)
+        .into_iter()
+        .map(|e| e.row.message_id)
+        .collect();
+    assert_eq!(ids, [Some("m1".to_owned()), Some("m2".to_owned())]);
+    t.desk.take_all();
+    t.w.finish();
+}
+
+#[test]
+fn what_a_layer_outside_rejects_is_not_archived() {
+    let w = World::new();
+    let shelf = Shelf::default();
+    let blocked = filter("blocked", |envelope| match envelope.as_stanza() {
+        Some(stanza) if stanza.has_body() => Verdict::Refuse(Condition::NotAcceptable.into()),
+        _ => Verdict::Pass,
+    });
+    w.host("a.example", (blocked, shelf.layer(&w)));
+    w.host("b.example", ());
+    let alice = w.session("alice@a.example/phone");
+    let bob = w.session("bob@b.example/x");
+    bob.send(xml!(
+        "<message to='{alice}' type='chat' id='m1'><body>hi</body></message>"
+    ));
+    bob.expect("<message id='m1' type='error'/>");
+    assert_eq!(shelf.of(&alice.account()), []);
+    w.finish();
+}
+
+#[test]
+fn an_account_that_is_removed_takes_its_archive_with_it() {
+    let t = two_hosts();
+    t.bob.send(xml!(
+        "<message to='{}' type='chat' id='m1'><body>hi</body></message>",
+        t.phone
+    ));
+    t.phone.expect("<message id='m1'/>");
+    t.desk.take_all();
+    assert_eq!(t.here.of(&t.alice).len(), 1);
+    let account = t.alice.clone();
+    t.w.event("a.example", Event::AccountRemoved { account })
+        .settle();
+    assert_eq!(t.here.of(&t.alice), []);
+    assert_eq!(t.there.of(&t.bob.account()).len(), 1);
+    t.w.finish();
+}
+
+#[test]
+fn stanza_ids_are_announced_for_accounts_and_not_for_the_server() {
+    let t = two_hosts();
+    let asks = |to: &str| {
+        t.phone.asks(xml!(
+            "<iq type='get' id='d' to='{to}'>\
+             <query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+        ))
+    };
+    let announces = |answer: &Stanza| {
+        let query = answer.child("query", ns::DISCO_INFO).expect("a query");
+        query
+            .children()
+            .any(|child| child.attr("var") == Some(ns::SID))
+    };
+    assert!(announces(&asks(t.alice.as_str())));
+    assert!(!announces(&asks("a.example")));
+    t.w.finish();
+}
+
+#[test]
+fn kinds_that_the_settings_leave_out_are_delivered_unstamped() {
+    let w = World::new();
+    let shelf = Shelf::default();
+    let mut settings = Settings::default();
+    settings.receipts = false;
+    let archive = Archive::new(Arc::new(shelf.clone()), Arc::new(w.entropy())).settings(settings);
+    w.host("a.example", ArchiveLayer::of(archive));
+    w.host("b.example", ());
+    let alice = w.session("alice@a.example/phone");
+    let bob = w.session("bob@b.example/x");
+    bob.send(xml!(
+        "<message to='{alice}' id='m1'><received xmlns='urn:xmpp:receipts' id='m0'/></message>"
+    ));
+    let got = alice.expect("<message id='m1'/>");
+    assert_eq!(stamps(&got.stanza), []);
+    assert_eq!(shelf.of(&alice.account()), []);
+    w.finish();
+}
+
+#[test]
+fn an_account_for_which_the_layer_is_off_has_no_archive_and_its_contacts_have() {
+    let w = World::new();
+    let shelf = Shelf::default();
+    let layer = shelf
+        .layer(&w)
+        .only_for(|account| account.as_str() != "alice@a.example");
+    w.host("a.example", layer);
+    let alice = w.session("alice@a.example/phone");
+    let bob = w.session("bob@a.example/x");
+    alice.send(xml!(
+        "<message to='{bob}' id='m1'><body>hi</body></message>"
+    ));
+    bob.send(xml!(
+        "<message to='{alice}' id='m2'><body>ho</body></message>"
+    ));
+    bob.expect("<message id='m1'/>");
+    alice.expect("<message id='m2'/>");
+    assert_eq!(shelf.of(&alice.account()), []);
+    assert_eq!(shelf.ids(&bob.account()).len(), 2);
+    w.finish();
+}

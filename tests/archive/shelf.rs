@@ -1,0 +1,118 @@
+//! Hosts with an archive that a test can look into, and break.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::executor::block_on;
+use jid::BareJid;
+use tower_xmpp::archive::{Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Row};
+use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::stanza::{Stanza, ns};
+use tower_xmpp::store::MemoryArchive;
+use tower_xmpp::testkit::{Faulty, Session, Sessions, World};
+
+/// A host's archive: its layer, and a look into it from outside.
+#[derive(Clone, Default)]
+pub struct Shelf {
+    pub store: Arc<MemoryArchive>,
+    pub broken: Faulty,
+    pub panics: bool,
+}
+
+impl Shelf {
+    pub fn layer(&self, w: &World) -> ArchiveLayer {
+        ArchiveLayer::new(Arc::new(self.clone()), Arc::new(w.entropy()))
+    }
+
+    pub fn of(&self, account: &BareJid) -> Vec<Entry> {
+        block_on(self.store.page(account, Page::oldest(100))).expect("it reads")
+    }
+
+    /// The archive IDs of an account, oldest first.
+    pub fn ids(&self, account: &BareJid) -> Vec<String> {
+        let entries = self.of(account).into_iter();
+        entries.map(|entry| entry.row.id).collect()
+    }
+
+    /// The only message of an archive.
+    #[track_caller]
+    pub fn only(&self, account: &BareJid) -> Row {
+        let mut entries = self.of(account);
+        assert_eq!(entries.len(), 1, "one row for {account}: {entries:?}");
+        entries.remove(0).row
+    }
+}
+
+/// The shelf is a store that can fail.
+#[async_trait]
+impl ArchiveStore for Shelf {
+    async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
+        if let Err(error) = self.broken.check() {
+            assert!(!self.panics, "the disk is on fire");
+            return Err(ArchiveError::Store(error.into()));
+        }
+        self.store.append(row).await
+    }
+
+    async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
+        self.store.get(owner, id).await
+    }
+
+    async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError> {
+        self.store.page(owner, page).await
+    }
+
+    async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {
+        self.store.remove(owner).await
+    }
+}
+
+/// Alice has a phone and a desk on one host, Bob is on another. Both hosts
+/// archive, then fork.
+pub struct Two {
+    pub w: World,
+    pub here: Shelf,
+    pub there: Shelf,
+    pub phone: Session,
+    pub desk: Session,
+    pub bob: Session,
+    pub alice: BareJid,
+}
+
+pub fn two_hosts() -> Two {
+    two_hosts_with(Shelf::default())
+}
+
+pub fn two_hosts_with(here: Shelf) -> Two {
+    let w = World::new();
+    let there = Shelf::default();
+    w.host("a.example", (here.layer(&w), ForkLayer::new()));
+    w.host("b.example", (there.layer(&w), ForkLayer::new()));
+    let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]).carbons();
+    let bob = w.session("bob@b.example/x");
+    let alice = phone.account();
+    Two {
+        w,
+        here,
+        there,
+        phone,
+        desk,
+        bob,
+        alice,
+    }
+}
+
+/// The stanza-ids that a stanza bears: by whom, and which.
+pub fn stamps(stanza: &Stanza) -> Vec<(String, String)> {
+    let children = stanza.children().filter(|c| c.is("stanza-id", ns::SID));
+    children
+        .map(|child| {
+            let of = |name| child.attr(name).unwrap_or_default().to_owned();
+            (of("by"), of("id"))
+        })
+        .collect()
+}
+
+pub fn stamp_of(account: &BareJid, id: &str) -> Vec<(String, String)> {
+    vec![(account.to_string(), id.to_owned())]
+}
