@@ -1,9 +1,13 @@
 //! The invariants, over generated scenes; and that each check can fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
-use tower_xmpp::testkit::invariants::{Foreign, Invariant, Plant, Violation, hold};
-use tower_xmpp::testkit::{World, xml};
+use tower_xmpp::archive::ArchiveLayer;
+use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::store::MemoryArchive;
+use tower_xmpp::testkit::invariants::{Foreign, Invariant, Plant, Scene, Violation, hold};
+use tower_xmpp::testkit::{World, slow, xml};
 
 /// Set `SEED` to try other scenes; a failure prints it.
 fn seed() -> u64 {
@@ -11,20 +15,65 @@ fn seed() -> u64 {
     given.and_then(|seed| seed.parse().ok()).unwrap_or(2026)
 }
 
-#[test]
-fn a_host_without_layers_keeps_what_does_not_need_them() {
-    hold(seed(), 10_000, |scene| {
+/// All of them but one, which needs an archive outside whatever copies.
+const WITHOUT_ARCHIVE: [Invariant; 4] = [
+    Invariant::OnceEach,
+    Invariant::NotToSender,
+    Invariant::InOrder,
+    Invariant::NoLoop,
+];
+
+/// Each kind of stack gets its share of 10,000 cases.
+const CASES: u32 = 2_500;
+
+fn archive(w: &World) -> ArchiveLayer {
+    ArchiveLayer::new(Arc::new(MemoryArchive::default()), Arc::new(w.entropy()))
+}
+
+/// Plays scenes in a world whose hosts `add` adds.
+fn holds(invariants: &[Invariant], add: impl Fn(&World, &Scene, &str)) {
+    hold(seed(), CASES, |scene| {
         let w = World::seeded(scene.seed);
-        w.host("a.example", ()).host("b.example", ());
+        for domain in ["a.example", "b.example"] {
+            add(&w, scene, domain);
+        }
         scene.play(&w);
-        let checked = w.check(&[
-            Invariant::OnceEach,
-            Invariant::NotToSender,
-            Invariant::InOrder,
-            Invariant::NoLoop,
-        ]);
+        let checked = w.check(invariants);
         w.abandon();
         checked
+    });
+}
+
+#[test]
+fn a_host_without_layers_keeps_what_does_not_need_them() {
+    holds(&WITHOUT_ARCHIVE, |w, _, domain| {
+        w.host(domain, ());
+    });
+}
+
+#[test]
+fn archive_alone_keeps_them_all() {
+    holds(&Invariant::ALL, |w, _, domain| {
+        w.host(domain, archive(w));
+    });
+}
+
+#[test]
+fn archive_outside_fork_keeps_them_all_with_slow_ports_in_between() {
+    holds(&Invariant::ALL, |w, _, domain| {
+        let between = slow("between", &w.slow(2));
+        w.host(domain, (archive(w), between, ForkLayer::new()));
+    });
+}
+
+#[test]
+fn fork_alone_or_outside_archive_keeps_all_but_the_archive_ids_in_copies() {
+    holds(&WITHOUT_ARCHIVE, |w, scene, domain| {
+        if scene.swapped {
+            w.host(domain, (ForkLayer::new(), archive(w)));
+        } else {
+            w.host(domain, ForkLayer::new());
+        }
     });
 }
 
