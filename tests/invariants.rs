@@ -155,7 +155,7 @@ fn generated_scenes_find_every_planted_fault_and_print_the_seed() {
         Plant::Loop,
     ] {
         let panic = catch_unwind(AssertUnwindSafe(|| {
-            hold(seed(), 1_000, |scene| {
+            hold(seed(), 200, |scene| {
                 let w = World::seeded(scene.seed);
                 w.host("a.example", ()).host("b.example", ());
                 w.plant(fault);
