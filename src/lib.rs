@@ -1,4 +1,61 @@
 //! Composable Tower layers that process XMPP stanzas inside any host server.
+//!
+//! A server puts its own router at the bottom and stacks layers on top; each
+//! layer is one XMPP capability. Every entrance calls the same stack.
+//!
+//! ```text
+//!  client TCP, WebSocket, s2s, own rooms
+//!        │  Envelope: a stanza or an event, and its route
+//!        ▼
+//!  archive    archive once, stamp, keep forged archive IDs out
+//!  fork       every message on every client of the account
+//!  your own   a function, or a middleware::Feature
+//!  Router     RFC 6121 §8, sessions, other domains
+//!        │  Outcome: what became of the original, what to send besides
+//!        ▼
+//!  sessions, s2s, rooms
+//! ```
+//!
+//! * **To embed layers in a server**, read [`host`]: four steps and a contract.
+//!   `examples/minimal.rs` is the smallest host, `examples/server/` a whole one.
+//! * **To test stanza flows**, of a server, of these layers or of a client,
+//!   read [`testkit`]: several parties, no sockets, no sleeps.
+//! * **To write a layer**, read [`middleware`]; `examples/custom_layer.rs` is
+//!   one in a file, and CONTRIBUTING.md leads through one of the crate's own.
+//!
+//! # The order of layers
+//!
+//! Any subset works, and any order does something sensible. The order of the
+//! picture is the best; this is what is lost when two are swapped. A test in
+//! `tests/layer_order.rs` proves each row, in both directions.
+//!
+//! | Outside | Inside | Swapped |
+//! |---|---|---|
+//! | a filter (blocking, spam) | `archive` | what is refused is archived |
+//! | a filter | `fork` | nothing: what was refused is not copied |
+//! | `archive` | `fork` | copies for the sender's other sessions bear no archive ID; received ones neither |
+//! | a layer that sets [`flow::Reach`] | `archive` | nothing: the stamp is on the one stanza that all get |
+//! | a layer that sets [`flow::Reach`] | `fork` | nothing: fork copies to whom the router did not deliver |
+//! | Tower's `timeout`, `load_shed` | the first layer with effects | effects stay though the sender is told to try again |
+//!
+//! # Features
+//!
+//! Nothing is on by default; `full` is every layer.
+//!
+//! | Feature | Brings |
+//! |---|---|
+//! | `archive` | [`archive`] and [`store::MemoryArchive`] |
+//! | `fork` | [`fork`] |
+//! | `testkit` | [`testkit`] |
+//! | `tracing`, `metrics` | spans and events, figures per layer, through those crates |
+//! | `minidom-0_19`, `xmpp-parsers-0_23` | conversions between [`stanza::Stanza`] and that crate's types |
+//!
+//! # What a layer may not do to you
+//!
+//! It cannot send the original twice ([`middleware::Next`] consumes itself),
+//! meet its own work ([`flow::Trail`]), take the others down (a panic is
+//! contained and counted), or keep an IQ unanswered. It has no clock, no
+//! randomness, no runtime and no socket: those are arguments.
 
 // What library code keeps besides the lints of Cargo.toml; its own tests may
 // panic and cast. Input is hostile, so nothing here panics because of it: where
@@ -40,3 +97,8 @@ pub mod stanza;
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;
+
+/// The README's examples are tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+pub struct Readme;

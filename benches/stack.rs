@@ -1,0 +1,204 @@
+//! What the path of a stanza costs.
+//!
+//! ```sh
+//! cargo bench --bench stack
+//! ```
+//!
+//! Machines differ and are shared: compare rows of one run, not of two.
+//! Allocation counts do not depend on the machine.
+
+#[path = "parts/deep.rs"]
+mod deep;
+#[path = "parts/house.rs"]
+mod house;
+
+use divan::{AllocProfiler, Bencher, black_box};
+use futures::FutureExt;
+use tower_service::Service;
+use tower_xmpp::flow::{EmitKind, Outcome};
+use tower_xmpp::stanza::{Form, RawXml, Stanza, ns};
+
+#[global_allocator]
+static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
+
+fn main() {
+    divan::main();
+}
+
+/// A stanza that concerns nobody, through five layers with populated state.
+#[divan::bench(args = house::UNCONCERNED)]
+fn unconcerned_five_layers(bencher: Bencher<'_, '_>, kind: &str) {
+    let mut stack = house::five_layers(house::Nowhere);
+    let envelope = house::unconcerned(kind);
+    bencher
+        .with_inputs(|| envelope.clone())
+        .bench_local_values(|envelope| now(stack.call(envelope)));
+}
+
+/// The same without layers: what the harness, the envelope's end and the
+/// bottom cost.
+#[divan::bench(args = house::UNCONCERNED)]
+fn unconcerned_no_layer(bencher: Bencher<'_, '_>, kind: &str) {
+    let mut stack = house::Nowhere;
+    let envelope = house::unconcerned(kind);
+    bencher
+        .with_inputs(|| envelope.clone())
+        .bench_local_values(|envelope| now(stack.call(envelope)));
+}
+
+/// Reading a 304-byte chat message.
+#[divan::bench]
+fn parse() -> Stanza {
+    chat()
+}
+
+/// Writing it again, from the bytes it came as.
+#[divan::bench]
+fn write(bencher: Bencher<'_, '_>) {
+    let stanza = chat();
+    bencher.bench_local(|| {
+        let mut out = Vec::with_capacity(512);
+        stanza.write(&mut out, Form::Stream);
+        out
+    });
+}
+
+/// A clone: what every further holder of the stanza costs.
+#[divan::bench]
+fn clone(bencher: Bencher<'_, '_>) {
+    let stanza = chat();
+    bencher.bench_local(|| stanza.clone());
+}
+
+/// Adding an archive ID and writing.
+#[divan::bench]
+fn stamp_and_write(bencher: Bencher<'_, '_>) {
+    let stanza = chat();
+    bencher.bench_local(|| {
+        let mut stamped = stanza.clone();
+        stamped.push(
+            RawXml::build("stanza-id", ns::SID)
+                .attr("by", "alice7@a.example")
+                .attr("id", "-abcdefghijklmnopqrstuvwxyz")
+                .finish(),
+        );
+        let mut out = Vec::with_capacity(512);
+        stamped.write(&mut out, Form::Stream);
+        out
+    });
+}
+
+/// The archive layer: cleanse, decide, append to memory, stamp.
+#[divan::bench]
+fn archive_layer(bencher: Bencher<'_, '_>) {
+    let mut stack = tower_layer::Layer::layer(&house::archive(), house::Nowhere);
+    let envelope = house::inward(chat());
+    bencher
+        .with_inputs(|| envelope.clone())
+        .bench_local_values(|envelope| now(stack.call(envelope)));
+}
+
+/// One carbon copy of a stanza that was on the wire, built and written.
+#[divan::bench]
+fn carbon_copy(bencher: Bencher<'_, '_>) {
+    let stanza = chat();
+    let [phone] = &house::sessions(1)[..] else {
+        unreachable!("one was asked for");
+    };
+    let mut out = Vec::with_capacity(1024);
+    bencher.bench_local(|| {
+        out.clear();
+        let wrapped = RawXml::build("received", ns::CARBONS)
+            .open("forwarded", ns::FORWARD)
+            .stanza(&stanza)
+            .finish();
+        Stanza::message()
+            .with_from(phone.to_bare())
+            .with_to(phone.clone())
+            .with_child(wrapped)
+            .write(&mut out, Form::Stream);
+        black_box(&out);
+    });
+}
+
+/// The same from a tree that is copied whole.
+#[divan::bench]
+fn carbon_copy_deep(bencher: Bencher<'_, '_>) {
+    let tree = deep::tree(&chat());
+    let mut out = Vec::with_capacity(1024);
+    bencher.bench_local(|| {
+        out.clear();
+        deep::carbon(&tree, "alice7@a.example/device0", &mut out);
+        black_box(&out);
+    });
+}
+
+/// The fork layer: one delivery, and a copy for each of the other devices,
+/// written.
+#[divan::bench(args = [1, 3, 10])]
+fn carbons_to_devices(bencher: Bencher<'_, '_>, devices: usize) {
+    let sessions = house::sessions(devices + 1);
+    let bottom = house::OneSession(sessions[0].clone());
+    let mut stack = house::carbons(&sessions, bottom);
+    let envelope = house::inward(chat());
+    let mut out = Vec::with_capacity(16 * 1024);
+    bencher
+        .with_inputs(|| envelope.clone())
+        .bench_local_values(|envelope| {
+            out.clear();
+            let outcome = now(stack.call(envelope));
+            assert_eq!(outcome.emits.len(), devices);
+            for emit in outcome.emits {
+                debug_assert!(matches!(emit.kind, EmitKind::Copy));
+                emit.stanza.write(&mut out, Form::Stream);
+            }
+            black_box(&out);
+        });
+}
+
+/// One message to many: each gets a stanza of its own `to`, written into its
+/// own buffer's end.
+#[divan::bench(args = [10, 100, 1_000])]
+fn fan_out(bencher: Bencher<'_, '_>, recipients: usize) {
+    let stanza = chat();
+    let sessions = house::sessions(recipients);
+    let mut out = Vec::with_capacity(recipients * 512);
+    bencher.bench_local(|| {
+        out.clear();
+        let split = stanza.split_at_to();
+        for session in &sessions {
+            split.write_for(session, &mut out);
+        }
+        black_box(&out);
+    });
+}
+
+/// The same by cloning and serialising a tree for each.
+#[divan::bench(args = [10, 100, 1_000])]
+fn fan_out_deep(bencher: Bencher<'_, '_>, recipients: usize) {
+    let tree = deep::tree(&chat());
+    let sessions = house::sessions(recipients);
+    let mut out = Vec::with_capacity(recipients * 512);
+    bencher.bench_local(|| {
+        out.clear();
+        for session in &sessions {
+            deep::clone_and_serialise(&tree, session.as_str(), &mut out);
+        }
+        black_box(&out);
+    });
+}
+
+fn chat() -> Stanza {
+    Stanza::parse(house::CHAT_304.as_bytes()).expect("XML")
+}
+
+/// Nothing in these stacks waits.
+fn now<F, E>(pass: F) -> Outcome
+where
+    F: Future<Output = Result<Outcome, E>>,
+    E: std::fmt::Debug,
+{
+    pass.now_or_never()
+        .expect("it ends at once")
+        .expect("nothing breaks")
+}
