@@ -4,13 +4,13 @@ use minidom::Element;
 use tower_xmpp::stanza::{Stanza, ns};
 
 pub fn tree(stanza: &Stanza) -> Element {
-    stanza.clone().into()
+    Element::from_reader(stanza.to_xml().as_bytes()).expect("XML")
 }
 
 /// Clones the tree for one recipient and serialises it.
 pub fn clone_and_serialise(tree: &Element, to: &str, out: &mut Vec<u8>) {
     let mut copy = tree.clone();
-    copy.set_attr(minidom::rxml::xml_ncname!("to").to_owned(), to);
+    set(&mut copy, "to", to);
     copy.write_to(out).expect("a tree that was parsed");
 }
 
@@ -26,8 +26,12 @@ pub fn carbon(tree: &Element, to: &str, out: &mut Vec<u8>) {
         .append(received)
         .build();
     for (name, value) in [("from", "alice7@a.example"), ("to", to), ("type", "chat")] {
-        let name = minidom::rxml::NcName::try_from(name).expect("a name");
-        copy.set_attr(name, value);
+        set(&mut copy, name, value);
     }
     copy.write_to(out).expect("a tree that was parsed");
+}
+
+fn set(element: &mut Element, name: &str, value: &str) {
+    let name = minidom::rxml::NcName::try_from(name).expect("a name");
+    element.set_attr(minidom::rxml::Namespace::NONE, name, value);
 }
