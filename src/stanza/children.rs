@@ -18,16 +18,23 @@ pub(super) struct Edits {
 }
 
 impl Stanza {
-    /// Does a direct child stand in this namespace? Costs a few nanoseconds
+    /// Does a direct child stand in this namespace? Costs a nanosecond or two
     /// when none does.
+    #[inline]
     pub fn mentions(&self, namespace: &str) -> bool {
+        self.may(|fragment| fragment.may_mention(namespace)) && self.does_mention(namespace)
+    }
+
+    fn does_mention(&self, namespace: &str) -> bool {
         self.candidates(|fragment| fragment.may_mention(namespace))
             .any(|slot| slot.node.namespace == namespace)
     }
 
     /// Is there such a direct child? Builds no tree.
+    #[inline]
     pub fn has_child(&self, name: &str, namespace: &str) -> bool {
-        self.find(name, namespace).is_some()
+        self.may(|fragment| fragment.may_have(name, namespace))
+            && self.find(name, namespace).is_some()
     }
 
     /// The first such direct child. Its tree is built when first asked for
@@ -108,6 +115,13 @@ impl Stanza {
     fn find(&self, name: &str, namespace: &str) -> Option<Slot<'_>> {
         self.candidates(|fragment| fragment.may_have(name, namespace))
             .find(|slot| slot.is(name, namespace))
+    }
+
+    /// Does `may` admit any of the fragments?
+    #[inline]
+    fn may(&self, may: impl Fn(&Fragment) -> bool) -> bool {
+        let added = |edits: &Arc<Edits>| edits.added.iter().any(|fragment| may(fragment));
+        self.body.as_deref().is_some_and(&may) || self.edits.as_ref().is_some_and(added)
     }
 
     /// The children of the fragments that `may` admits.

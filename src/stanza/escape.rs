@@ -28,10 +28,7 @@ pub(super) fn push_attribute(name: &str, value: &str, out: &mut impl Out) {
 }
 
 fn escape(text: &str, special: impl Fn(u8) -> bool, out: &mut impl Out) {
-    if !text
-        .bytes()
-        .fold(false, |found, byte| found | suspicious(byte))
-    {
+    if is_plain(text) {
         return out.put(text);
     }
     let mut plain = 0;
@@ -59,17 +56,29 @@ fn escape(text: &str, special: impl Fn(u8) -> bool, out: &mut impl Out) {
     out.put(&text[plain..]);
 }
 
-/// Might this byte need care? Without branches, so that a whole value is
-/// looked through at once: nearly all need none. 0xEF begins U+FFFE and
-/// U+FFFF, which XML forbids.
-fn suspicious(byte: u8) -> bool {
-    (byte < b' ')
-        | (byte == b'&')
-        | (byte == b'<')
-        | (byte == b'>')
-        | (byte == b'\'')
-        | (byte == 0xEF)
+/// Can the text be written as it is, anywhere?
+pub(super) fn is_plain(text: &str) -> bool {
+    // No early exit: nearly every text is plain.
+    !text
+        .bytes()
+        .fold(false, |found, byte| found | SUSPICIOUS[usize::from(byte)])
 }
+
+/// Bytes that may need care. 0xEF begins U+FFFE and U+FFFF, which XML forbids.
+const SUSPICIOUS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        table[byte] = true;
+        byte += 1;
+    }
+    table[b'&' as usize] = true;
+    table[b'<' as usize] = true;
+    table[b'>' as usize] = true;
+    table[b'\'' as usize] = true;
+    table[0xEF] = true;
+    table
+};
 
 #[cfg(test)]
 mod tests {

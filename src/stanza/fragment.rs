@@ -154,17 +154,18 @@ impl Filter {
 }
 
 /// The bit of a text: from its length and its last bytes, where namespaces
-/// differ. Constants fold at compile time.
+/// differ.
 #[inline]
 fn bit(text: &str) -> u64 {
     let bytes = text.as_bytes();
-    let mut mix = bytes.len() as u64;
-    let mut at = bytes.len().saturating_sub(8);
-    while at < bytes.len() {
-        mix = mix.wrapping_mul(31).wrapping_add(bytes[at] as u64);
-        at += 1;
-    }
-    1 << (mix.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 58)
+    let tail = match bytes.last_chunk::<8>() {
+        Some(tail) => u64::from_le_bytes(*tail),
+        None => bytes
+            .iter()
+            .fold(0, |tail, byte| (tail << 8) | u64::from(*byte)),
+    };
+    let mix = (tail ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    1 << (mix >> 58)
 }
 
 /// Content-namespace children are stored without declaration; everything else

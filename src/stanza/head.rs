@@ -54,6 +54,20 @@ impl Address {
             Address::Faulty(text) => text,
         }
     }
+
+    fn write(&self, out: &mut impl Out) {
+        match self {
+            // Local part and domain hold nothing that XML cares about
+            // (RFC 7622 §3.3.1).
+            Address::Jid(jid) => match jid.resource() {
+                Some(resource) if !escape::is_plain(resource.as_str()) => {
+                    escape::attribute(jid.as_str(), out);
+                }
+                _ => out.put(jid.as_str()),
+            },
+            Address::Faulty(text) => escape::attribute(text, out),
+        }
+    }
 }
 
 impl Head {
@@ -88,22 +102,38 @@ impl Head {
     /// Writes the start tag without its end, and without `to`: that comes
     /// last, so that one text serves many recipients.
     pub(super) fn write_without_to(&self, namespace: Option<&str>, out: &mut impl Out) {
-        out.put("<");
-        out.put(self.kind.as_str());
+        out.put(match self.kind {
+            Kind::Message => "<message",
+            Kind::Presence => "<presence",
+            Kind::Iq => "<iq",
+        });
         if let Some(namespace) = namespace {
-            escape::push_attribute("xmlns", namespace, out);
+            out.put(" xmlns='");
+            out.put(namespace);
+            out.put("'");
         }
         if let Some(from) = &self.from {
-            escape::push_attribute("from", from.as_str(), out);
+            out.put(" from='");
+            from.write(out);
+            out.put("'");
         }
         if let Some(id) = &self.id {
-            escape::push_attribute("id", id, out);
+            out.put(" id='");
+            escape::attribute(id, out);
+            out.put("'");
         }
         if let Some(type_) = &self.type_ {
-            escape::push_attribute("type", type_.as_str(), out);
+            out.put(" type='");
+            match type_ {
+                Type::Other(text) => escape::attribute(text, out),
+                known => out.put(known.as_str()),
+            }
+            out.put("'");
         }
         if let Some(lang) = &self.lang {
-            escape::push_attribute("xml:lang", lang, out);
+            out.put(" xml:lang='");
+            escape::attribute(lang, out);
+            out.put("'");
         }
         for (at, other) in self.others.iter().enumerate() {
             match other.namespace.as_deref() {
@@ -123,7 +153,9 @@ impl Head {
     pub(super) fn write(&self, namespace: Option<&str>, out: &mut impl Out) {
         self.write_without_to(namespace, out);
         if let Some(to) = &self.to {
-            escape::push_attribute("to", to.as_str(), out);
+            out.put(" to='");
+            to.write(out);
+            out.put("'");
         }
     }
 

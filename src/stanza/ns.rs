@@ -5,6 +5,8 @@
 //! known under [`CLIENT`] everywhere in this crate.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::LazyLock;
 
 macro_rules! namespaces {
     ($($(#[$doc:meta])* $name:ident = $uri:literal;)*) => {
@@ -12,14 +14,6 @@ macro_rules! namespaces {
 
         /// Every namespace named here, in the order of this file.
         pub const ALL: &[&str] = &[$($uri),*];
-
-        /// The same text, borrowed for ever if it is one of ours.
-        pub(crate) fn intern(uri: &str) -> Cow<'static, str> {
-            match uri {
-                $($uri => Cow::Borrowed($uri),)*
-                other => Cow::Owned(other.to_owned()),
-            }
-        }
     };
 }
 
@@ -164,8 +158,17 @@ namespaces! {
     XML = "http://www.w3.org/XML/1998/namespace";
 }
 
+/// The same text, borrowed for ever if it is one of ours.
+pub(super) fn intern(uri: &str) -> Cow<'static, str> {
+    static KNOWN: LazyLock<HashSet<&'static str>> = LazyLock::new(|| ALL.iter().copied().collect());
+    match KNOWN.get(uri) {
+        Some(known) => Cow::Borrowed(known),
+        None => Cow::Owned(uri.to_owned()),
+    }
+}
+
 /// Is this the namespace in which some kind of stream carries its stanzas?
-pub(crate) fn is_content(uri: &str) -> bool {
+pub(super) fn is_content(uri: &str) -> bool {
     matches!(uri, CLIENT | SERVER | COMPONENT)
 }
 

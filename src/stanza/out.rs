@@ -6,12 +6,14 @@ pub(super) trait Out {
 }
 
 impl Out for String {
+    #[inline]
     fn put(&mut self, text: &str) {
         self.push_str(text);
     }
 }
 
 impl Out for Vec<u8> {
+    #[inline]
     fn put(&mut self, text: &str) {
         self.extend_from_slice(text.as_bytes());
     }
@@ -21,6 +23,7 @@ impl Out for Vec<u8> {
 pub(super) struct Count(pub(super) usize);
 
 impl Out for Count {
+    #[inline]
     fn put(&mut self, text: &str) {
         self.0 += text.len();
     }

@@ -1,11 +1,13 @@
 //! The way out: stanzas as bytes.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use jid::Jid;
 
 use super::out::{Count, Out};
 use super::raw::RawXml;
+use super::types::Kind;
 use super::{Stanza, escape, ns};
 
 /// Where the written stanza is going to stand.
@@ -33,13 +35,13 @@ impl Form {
 impl Stanza {
     /// Appends the stanza's bytes. Children are copied as they came.
     pub fn write(&self, out: &mut Vec<u8>, form: Form) {
-        out.reserve(self.wire_len_estimate());
+        out.reserve(self.len_estimate());
         self.write_to(out, form.namespace());
     }
 
     /// The stanza on its own, [`Form::Standalone`].
     pub fn to_xml(&self) -> String {
-        let mut text = String::with_capacity(self.wire_len_estimate());
+        let mut text = String::with_capacity(self.len_estimate());
         self.write_to(&mut text, Some(ns::CLIENT));
         text
     }
@@ -48,6 +50,45 @@ impl Stanza {
     /// stream it came on (XEP-0297 §3.1).
     pub fn as_raw(&self) -> RawXml {
         RawXml::trusted(self.to_xml(), self.kind().as_str().len(), ns::CLIENT.into())
+    }
+
+    /// The same inside other elements, the outermost first: what a carbon
+    /// copy carries (XEP-0280 §7), built in one go.
+    ///
+    /// ```
+    /// use tower_xmpp::stanza::{Stanza, ns};
+    ///
+    /// let message = Stanza::message().with_text_child("body", "hi");
+    /// let received = message.as_raw_in(&[("received", ns::CARBONS), ("forwarded", ns::FORWARD)]);
+    /// assert_eq!(
+    ///     received.as_str(),
+    ///     "<received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>\
+    ///      <message xmlns='jabber:client'><body>hi</body></message></forwarded></received>",
+    /// );
+    /// ```
+    pub fn as_raw_in(&self, around: &[(&'static str, &'static str)]) -> RawXml {
+        let Some((name, namespace)) = around.first() else {
+            return self.as_raw();
+        };
+        let tags: usize = around
+            .iter()
+            .map(|(name, namespace)| 2 * name.len() + namespace.len() + "< xmlns=''></>".len())
+            .sum();
+        let mut text = String::with_capacity(self.len_estimate() + tags);
+        for (name, namespace) in around {
+            text.put("<");
+            text.put(name);
+            text.put(" xmlns='");
+            text.put(namespace);
+            text.put("'>");
+        }
+        self.write_to(&mut text, Some(ns::CLIENT));
+        for (name, _) in around.iter().rev() {
+            text.put("</");
+            text.put(name);
+            text.put(">");
+        }
+        RawXml::trusted(text, name.len(), Cow::Borrowed(namespace))
     }
 
     /// Length of the stream form in bytes.
@@ -79,21 +120,33 @@ impl Stanza {
     }
 
     /// What a buffer needs, short of escapes.
-    pub(super) fn wire_len_estimate(&self) -> usize {
-        self.head.len_estimate() + self.chunks().map(str::len).sum::<usize>()
+    pub(super) fn len_estimate(&self) -> usize {
+        let contents = match (&self.body, &self.edits) {
+            (Some(body), None) => body.text.len(),
+            _ => self.chunks().map(str::len).sum(),
+        };
+        self.head.len_estimate() + contents
     }
 
     fn write_contents(&self, out: &mut impl Out) {
-        if self.chunks().all(str::is_empty) {
+        // A body is never empty, so only edits can leave nothing.
+        let empty = match &self.edits {
+            None => self.body.is_none(),
+            Some(_) => self.chunks().all(str::is_empty),
+        };
+        if empty {
             return out.put("/>");
         }
         out.put(">");
-        for chunk in self.chunks() {
-            out.put(chunk);
+        match (&self.body, &self.edits) {
+            (Some(body), None) => out.put(&body.text),
+            _ => self.chunks().for_each(|chunk| out.put(chunk)),
         }
-        out.put("</");
-        out.put(self.kind().as_str());
-        out.put(">");
+        out.put(match self.kind() {
+            Kind::Message => "</message>",
+            Kind::Presence => "</presence>",
+            Kind::Iq => "</iq>",
+        });
     }
 }
 
