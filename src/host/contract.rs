@@ -7,7 +7,7 @@ use crate::stanza::{Stanza, Time};
 
 use super::{Availability, BareMessages};
 
-/// What a server does for the stack above it. See the [contract](self#the-contract).
+/// What a server does for the stack above it. See the [contract](crate::host#the-contract).
 ///
 /// All methods but the two futures are called on the path of a stanza: answer
 /// from memory, and do not block.
