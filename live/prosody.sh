@@ -44,10 +44,10 @@ start_server prosody "$port" prosody -F --config "$dir/prosody.cfg.lua"
 # message is copied to clients outside the room; a refused join comes without its
 # `<x/>`; bytes without a `<` are waited out; a stanza before login gets a stanza
 # error; an authzid is ignored, and so is a `from`; a stanza may be of any depth; a
-# session is offered.
+# session is offered; passwords may be guessed on and on.
 lacks=()
 for word in scram-sha-256 strip-forged self-once pm-copy-rule muc-error-echo \
-    binary-first early-stanza authzid invalid-from depth-limit no-session-offer; do
+    binary-first early-stanza authzid invalid-from depth-limit no-session-offer login-limit; do
     lacks+=(--lacks "$word")
 done
 run_checks --port "$port" "${lacks[@]}" "$@"

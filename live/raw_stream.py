@@ -7,7 +7,7 @@ import time
 
 import check
 from check import check as proves
-from stream import SASL, Closed, Stream, encode, sasl_failure
+from stream import SASL, STREAM, Closed, Stream, encode, sasl_failure
 
 STRANGERS = 200  # streams that linger unauthenticated in one check
 NO_STREAM = ("not-well-formed", "bad-format", "invalid-namespace", "bad-namespace-prefix",
@@ -64,14 +64,30 @@ def too_early(opts):
 
 @proves("failed logins are told why, and the same stream may try again")
 def sasl_failures(opts):
+    # RFC 6120 §6.4.5: at least two retries on one stream, and no more than five.
+    for mechanism, payload, *conditions in (
+            ("X-NONE", "", "invalid-mechanism"),
+            ("PLAIN", "%%%", "incorrect-encoding", "malformed-request"),
+            ("PLAIN", encode("no zeros"), "malformed-request", "not-authorized"),
+            ("SCRAM-SHA-1", encode("n,,odd"), "malformed-request", "not-authorized")):
+        with Stream(opts) as stream:
+            stream.open().features()
+            assert sasl_failure(stream.auth(mechanism, payload)) in conditions
+            assert sasl_failure(stream.plain((opts.alice[0], "wrong"))) == "not-authorized"
+            assert stream.plain(opts.alice).tag == f"{SASL}success"
+
+
+@proves("who goes on guessing passwords is sent away", needs="login-limit")
+def guessing(opts):
     with Stream(opts) as stream:
         stream.open().features()
-        assert sasl_failure(stream.auth("X-NONE", "")) == "invalid-mechanism"
-        assert sasl_failure(stream.auth("PLAIN", "%%%")) in ("incorrect-encoding", "malformed-request")
-        assert sasl_failure(stream.auth("PLAIN", encode("no zeros"))) in (
-            "malformed-request", "not-authorized")
-        assert sasl_failure(stream.plain((opts.alice[0], "wrong"))) == "not-authorized"
-        assert stream.plain(opts.alice).tag == f"{SASL}success"
+        told = [stream.plain((opts.alice[0], "wrong"))]
+        while told[-1].tag == f"{SASL}failure":
+            assert len(told) <= 6, "more than five retries were granted"
+            try:
+                told.append(stream.plain((opts.alice[0], f"wrong{len(told)}")))
+            except (Closed, ConnectionError):
+                return
 
 
 @proves("an unknown account fails like a wrong password")
@@ -322,13 +338,29 @@ def over_deep(opts):
         expect_violation(stream)
 
 
-@proves("a message with a thousand children arrives whole")
-def thousand_children(opts):
+def many_children(opts, count):
+    """Whether a message with so many arrives whole; if not, its sender is told why."""
     with logged_in(opts) as alice, logged_in(opts, "raw", opts.bob) as bob:
-        children = "".join(f"<c n='{n}' xmlns='urn:c'/>" for n in range(1000))
+        children = "".join(f"<c n='{n}' xmlns='urn:c'/>" for n in range(count))
         alice.send(f"<message to='{bob.jid}' id='many'><body>many</body>{children}</message>")
+        alice.send("<iq type='get' id='fence'><ping xmlns='urn:xmpp:ping'/></iq>")
+        told = alice.until(lambda e: e.get("id") == "fence" or e.tag == f"{STREAM}error")
+        if told.tag == f"{STREAM}error":
+            assert told[0].tag.endswith("policy-violation"), told[0].tag
+            bob.alive()
+            return False
         many = bob.with_id("many")
-        assert [c.get("n") for c in many.findall("{urn:c}c")] == [str(n) for n in range(1000)]
+        return [c.get("n") for c in many.findall("{urn:c}c")] == [str(n) for n in range(count)]
+
+
+@proves("a message with two hundred children arrives whole")
+def two_hundred_children(opts):
+    assert many_children(opts, 200)
+
+
+@proves("one with ten thousand too, or its sender's stream ends with policy-violation")
+def ten_thousand_children(opts):
+    many_children(opts, 10_000)
 
 
 # Others are not disturbed

@@ -37,6 +37,12 @@ class Stream:
         return self
 
     def __exit__(self, *_):
+        # What came unread belongs into the report of a failure.
+        self.socket.setblocking(False)
+        try:
+            self.log.note("< unread", self.socket.recv(65536))
+        except OSError:
+            pass
         self.socket.close()
 
     def fresh(self):
