@@ -33,10 +33,6 @@ impl Affiliations {
         self.0.len()
     }
 
-    pub(super) fn contains(&self, user: &BareJid) -> bool {
-        self.0.contains_key(user)
-    }
-
     /// All who have this affiliation, by address.
     pub(super) fn list(&self, wanted: Affiliation) -> impl Iterator<Item = (&BareJid, &Entry)> {
         self.0

@@ -33,13 +33,26 @@ impl Room {
     }
 
     /// A request to the room itself.
-    fn asked(&mut self, turn: &mut Turn<'_>, _from: &Jid, stanza: &Stanza) -> Result<(), Refusal> {
+    fn asked(&mut self, turn: &mut Turn<'_>, from: &Jid, stanza: &Stanza) -> Result<(), Refusal> {
         let payload = stanza.payload().ok_or(Refusal::Malformed)?;
         let get = stanza.is_type(&Type::Get);
-        if get && payload.is("ping", ns::PING) {
-            return self.answer(turn, stanza, stanza.reply());
+        if payload.is("query", ns::MUC_ADMIN) {
+            self.admin(turn, from, stanza, payload)
+        } else if payload.is("query", ns::MUC_OWNER) {
+            self.owner(turn, from, stanza, payload)
+        } else if payload.is("query", ns::REGISTER) {
+            self.register(turn, from, stanza, payload)
+        } else if get && payload.is("query", ns::DISCO_INFO) {
+            let info = self.info(turn, from, payload)?;
+            self.answer(turn, stanza, stanza.reply().with_child(info))
+        } else if get && payload.is("query", ns::DISCO_ITEMS) {
+            let items = self.items(from);
+            self.answer(turn, stanza, stanza.reply().with_child(items))
+        } else if get && payload.is("ping", ns::PING) {
+            self.answer(turn, stanza, stanza.reply())
+        } else {
+            Err(Refusal::Unknown)
         }
-        Err(Refusal::Unknown)
     }
 
     /// Sends an answer to who asked.

@@ -145,7 +145,10 @@ impl Room {
         if let Some(x) = stanza.child("x", ns::MUC_USER) {
             return self.invitations(turn, from, x);
         }
-        Err(Refusal::Unknown)
+        match stanza.child("x", ns::DATA_FORMS) {
+            Some(x) => self.voice(turn, from, x),
+            None => Err(Refusal::Unknown),
+        }
     }
 
     /// What an occupant sent, as the room repeats it: from its occupant JID,

@@ -80,27 +80,36 @@
 // A World may panic; rooms run in servers, and what they read is hostile.
 #![warn(clippy::panic)]
 
+mod admin;
 mod affiliations;
+mod config;
+mod disco;
 mod effect;
+mod form;
 mod history;
 mod invite;
 mod iq;
 mod join;
 mod leave;
 mod message;
+mod nick;
 mod occupants;
+mod owner;
 mod presence;
+mod privileges;
 mod refusal;
+mod register;
 mod room;
 mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod voice;
 
 pub use effect::{Broadcast, Effect, HistoryKey};
 pub use occupants::Role;
 pub use refusal::Refusal;
-pub use service::Rooms;
+pub use service::{Rooms, Seat};
 pub use settings::{
     Creation, Creators, Limits, OccupantIds, PrivateMessages, RegisteredNick, RoomConfig, Settings,
     StrayPresence,

@@ -203,6 +203,13 @@ impl Occupants {
         }
     }
 
+    /// Nobody is there any more. Numbers go on, so that no answer to an old
+    /// request finds a new session.
+    pub(super) fn clear(&mut self) {
+        self.by_nick.clear();
+        self.nicks.clear();
+    }
+
     fn place(&mut self, nick: FullJid, role: Role, session: Session) {
         let key = nick.resource().as_str().to_owned();
         self.nicks.insert(session.jid.clone(), key.clone());

@@ -52,6 +52,10 @@ pub enum Refusal {
     OwnBan,
     /// A room keeps one owner (§10.4).
     LastOwner,
+    /// An address in the request is no JID.
+    AddressMalformed,
+    /// A field of a form holds what it cannot.
+    ValueRefused,
     /// The request is not understood.
     Malformed,
     /// A non-occupant asks an occupant what it is (§6.6).
@@ -70,8 +74,10 @@ impl Refusal {
     /// The error that says so.
     pub fn error(self) -> StanzaError {
         let (condition, type_) = match self {
-            Refusal::NickMissing => (Condition::JidMalformed, ErrorType::Modify),
-            Refusal::NickTooLong | Refusal::NotAnOccupant => {
+            Refusal::NickMissing | Refusal::AddressMalformed => {
+                (Condition::JidMalformed, ErrorType::Modify)
+            }
+            Refusal::NickTooLong | Refusal::NotAnOccupant | Refusal::ValueRefused => {
                 (Condition::NotAcceptable, ErrorType::Modify)
             }
             Refusal::WrongPassword => (Condition::NotAuthorized, ErrorType::Auth),

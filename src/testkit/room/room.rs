@@ -87,7 +87,7 @@ impl Room {
 
     /// Makes it as it is after a restart of the service: nobody is there.
     pub(super) fn forget_occupants(&mut self) {
-        self.occupants = Occupants::default();
+        self.occupants.clear();
         self.changed();
     }
 

@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use jid::{BareJid, Jid};
 
 use crate::flow::{Affiliation, Event, Snapshot};
-use crate::stanza::{Element, Kind, Stanza, Time, Type, ns};
+use crate::stanza::{Kind, Stanza, Time};
 
+use super::disco::asked_the_service;
 use super::effect::{Effect, HistoryKey, Turn};
 use super::presence::Notice;
 use super::room::{Lasting, Room};
-use super::{Refusal, Settings};
+use super::{Refusal, Role, Settings};
 
 /// A multi-user chat service: all rooms of one domain.
 #[derive(Debug)]
@@ -18,6 +19,20 @@ pub struct Rooms {
     address: BareJid,
     settings: Settings,
     rooms: BTreeMap<BareJid, Room>,
+}
+
+/// One nick in a room, seen from the host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Seat {
+    /// The nick.
+    pub nick: String,
+    /// What its user is to the room.
+    pub affiliation: Affiliation,
+    /// What it may do in it.
+    pub role: Role,
+    /// The real JIDs behind it.
+    pub sessions: Vec<Jid>,
 }
 
 impl Rooms {
@@ -39,12 +54,13 @@ impl Rooms {
             return Vec::new();
         };
         let Some(to) = stanza.to() else {
-            let error = Refusal::NickMissing;
-            turn.refuse(&self.address, stanza, error);
+            turn.refuse(&self.address, stanza, Refusal::NickMissing);
             return turn.effects;
         };
         let address = to.to_bare();
-        if address.node().is_none() {
+        if address.domain() != self.address.domain() {
+            turn.refuse(&address, stanza, Refusal::NoSuchRoom);
+        } else if address.node().is_none() {
             asked_the_service(&self.address, &self.rooms, &mut turn, stanza);
         } else if let Some(room) = self.rooms.get_mut(&address) {
             room.handle(&mut turn, from, stanza);
@@ -69,17 +85,18 @@ impl Rooms {
         self.rooms.keys()
     }
 
-    /// Who is in a room: nick and real JIDs, by nick. Empty for a room that
-    /// does not exist.
-    pub fn occupants(&self, room: &BareJid) -> Vec<(String, Vec<Jid>)> {
+    /// Who is in a room, by nick. Empty for a room that does not exist.
+    pub fn occupants(&self, room: &BareJid) -> Vec<Seat> {
         let Some(room) = self.rooms.get(room) else {
             return Vec::new();
         };
         room.occupants
             .iter()
-            .map(|occupant| {
-                let jids = occupant.sessions.iter().map(|session| session.jid.clone());
-                (occupant.nick().to_owned(), jids.collect())
+            .map(|occupant| Seat {
+                nick: occupant.nick().to_owned(),
+                affiliation: room.affiliation(&occupant.user),
+                role: occupant.role,
+                sessions: occupant.sessions.iter().map(|s| s.jid.clone()).collect(),
             })
             .collect()
     }
@@ -179,35 +196,5 @@ fn bury(rooms: &mut BTreeMap<BareJid, Room>, turn: &mut Turn<'_>, address: &Bare
         turn.event(Event::RoomDestroyed {
             room: address.clone(),
         });
-    }
-}
-
-/// What the service itself is asked (§6.1 to §6.3).
-fn asked_the_service(
-    address: &BareJid,
-    rooms: &BTreeMap<BareJid, Room>,
-    turn: &mut Turn<'_>,
-    stanza: &Stanza,
-) {
-    let _ = rooms;
-    let Some(from) = stanza.from().filter(|_| stanza.is_request()) else {
-        return turn.refuse(address, stanza, Refusal::Unknown);
-    };
-    let payload = stanza.payload().filter(|_| stanza.is_type(&Type::Get));
-    match payload {
-        Some(payload) if payload.is("ping", ns::PING) => {
-            turn.send(address, from, stanza.reply());
-        }
-        Some(payload) if payload.is("query", ns::DISCO_INFO) => {
-            let mut query = Element::new("query", ns::DISCO_INFO);
-            query.push(
-                Element::new("identity", ns::DISCO_INFO)
-                    .with_attr("category", "conference")
-                    .with_attr("type", "text")
-                    .with_attr("name", &turn.settings.name),
-            );
-            turn.send(address, from, stanza.reply().with_child(query));
-        }
-        _ => turn.refuse(address, stanza, Refusal::Unknown),
     }
 }

@@ -94,10 +94,12 @@ pub struct RoomConfig {
     pub logged: bool,
     /// `muc#roomconfig_maxusers`: how many nicks at once.
     pub max_users: usize,
-    /// How many messages newcomers are shown at most.
+    /// `muc#maxhistoryfetch`: how many messages newcomers are shown at most.
     pub history: usize,
-    /// `{http://prosody.im/protocol/muc}roomconfig_allowmemberinvites` has no
-    /// standard twin; this neither: what a registered nick means to a join.
+    /// Users may register a nick, and become members by it (XEP-0045 §7.10).
+    /// Not in the form: a layer may offer registration of its own.
+    pub registration: bool,
+    /// What a registered nick means to a join. Not in the form either.
     pub registered_nick: RegisteredNick,
 }
 
@@ -199,6 +201,7 @@ impl Default for RoomConfig {
             logged: false,
             max_users: 200,
             history: 20,
+            registration: true,
             registered_nick: RegisteredNick::Optional,
         }
     }
@@ -219,6 +222,12 @@ impl Default for Limits {
             text: 4 << 10,
             items: 100,
         }
+    }
+}
+
+impl Creation {
+    pub(super) fn locks(self) -> bool {
+        self == Creation::Locked
     }
 }
 

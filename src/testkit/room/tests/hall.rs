@@ -5,7 +5,7 @@
 //! of the room itself, `<<` part of a broadcast.
 
 use crate::flow::Event;
-use crate::stanza::{Element, ElementRef, Kind, Stanza, Time, Type, ns};
+use crate::stanza::{ElementRef, Kind, Stanza, Time, Type, ns};
 use crate::testkit::room::{Creation, Effect, Rooms, Settings};
 
 pub(super) const ROOM: &str = "tea@rooms.example";
@@ -87,6 +87,28 @@ impl Hall {
         )
     }
 
+    /// Sends the room's configuration form with these fields.
+    pub(super) fn configure(&mut self, who: &str, fields: &[(&str, &str)]) -> Vec<String> {
+        let form = submit("http://jabber.org/protocol/muc#roomconfig", fields);
+        self.ask(who, "set", &query(ns::MUC_OWNER, &form))
+    }
+
+    /// Sends the room's registration form with this nick.
+    pub(super) fn register(&mut self, who: &str, nick: &str) -> Vec<String> {
+        let fields = [("muc#register_roomnick", nick)];
+        let form = submit("http://jabber.org/protocol/muc#register", &fields);
+        self.ask(who, "set", &query(ns::REGISTER, &form))
+    }
+
+    /// Sends this `<item/>` as a change.
+    pub(super) fn set_item(&mut self, who: &str, item: &str) -> Vec<String> {
+        self.ask(
+            who,
+            "set",
+            &query(ns::MUC_ADMIN, &format!("<item {item}/>")),
+        )
+    }
+
     pub(super) fn tell(&mut self, effects: Vec<Effect>) -> Vec<String> {
         self.last = effects;
         self.last.iter().flat_map(lines).collect()
@@ -98,9 +120,9 @@ impl Hall {
         self.rooms
             .occupants(&room)
             .into_iter()
-            .map(|(nick, jids)| {
-                let jids: Vec<String> = jids.iter().map(|jid| short(jid.as_str())).collect();
-                format!("{nick}={}", jids.join(","))
+            .map(|seat| {
+                let jids = seat.sessions.iter().map(|jid| short(jid.as_str()));
+                format!("{}={}", seat.nick, jids.collect::<Vec<_>>().join(","))
             })
             .collect()
     }
@@ -247,9 +269,17 @@ fn item(item: ElementRef<'_>) -> String {
     line
 }
 
-/// For payloads in tests.
+/// `<query/>` of this namespace.
 pub(super) fn query(namespace: &str, inside: &str) -> String {
-    let xml = format!("<query xmlns='{namespace}'>{inside}</query>");
-    Element::parse(xml.as_bytes()).unwrap();
-    xml
+    format!("<query xmlns='{namespace}'>{inside}</query>")
+}
+
+/// A submitted form.
+pub(super) fn submit(form_type: &str, fields: &[(&str, &str)]) -> String {
+    let fields: String = [("FORM_TYPE", form_type)]
+        .iter()
+        .chain(fields)
+        .map(|(var, value)| format!("<field var='{var}'><value>{value}</value></field>"))
+        .collect();
+    format!("<x xmlns='jabber:x:data' type='submit'>{fields}</x>")
 }

@@ -83,57 +83,6 @@ fn a_join_may_lack_its_x_and_an_update_from_nowhere_may_be_kicked() {
 }
 
 #[test]
-fn a_new_nick_is_told_with_303_whether_or_not_it_carries_an_x() {
-    for x in ["", "<x xmlns='http://jabber.org/protocol/muc'/>"] {
-        let mut hall = Hall::new();
-        hall.joined("alice/1", "Alice");
-        hall.joined("bob/1", "Bob");
-        assert_eq!(
-            hall.send(
-                "bob/1",
-                &format!("<presence to='{{room}}/Rob'>{x}</presence>")
-            ),
-            [
-                "alice/1 << -Bob none/participant jid=bob/1 nick=Rob 303",
-                "bob/1 < -Bob none/participant jid=bob/1 nick=Rob 303 110",
-                "alice/1 << +Rob none/participant jid=bob/1",
-                "bob/1 < +Rob none/participant jid=bob/1 110",
-            ]
-        );
-    }
-}
-
-#[test]
-fn a_nick_of_somebody_else_conflicts_and_the_asker_keeps_its_own() {
-    let mut hall = Hall::new();
-    hall.joined("alice/1", "Alice");
-    assert_eq!(
-        hall.join("bob/1", "Alice"),
-        ["bob/1 < presence error conflict (cancel)"]
-    );
-    hall.joined("bob/1", "Bob");
-    assert_eq!(
-        hall.send("bob/1", "<presence to='{room}/Alice'/>"),
-        ["bob/1 < presence error conflict (cancel)"]
-    );
-    assert_eq!(hall.present(), ["Alice=alice/1", "Bob=bob/1"]);
-}
-
-#[test]
-fn a_join_without_a_nick_is_malformed() {
-    let mut hall = Hall::new();
-    hall.joined("alice/1", "Alice");
-    for nick in ["", "/%20"] {
-        let to = format!("<presence to='{{room}}{}'/>", nick.replace("%20", "&#160;"));
-        assert_eq!(
-            hall.send("bob/1", &to),
-            ["bob/1 < presence error jid-malformed (modify)"],
-            "{nick}"
-        );
-    }
-}
-
-#[test]
 fn a_new_status_is_told_to_all_and_what_a_client_forges_is_not() {
     let mut hall = Hall::new();
     hall.joined("alice/1", "Alice");
@@ -154,30 +103,4 @@ fn a_new_status_is_told_to_all_and_what_a_client_forges_is_not() {
             .to_xml()
             .contains("<show>away</show>")
     );
-}
-
-#[test]
-fn a_temporary_room_ends_with_its_last_occupant() {
-    let mut hall = Hall::new();
-    hall.joined("alice/1", "Alice");
-    hall.joined("bob/1", "Bob");
-    let leave = "<presence to='{room}/x' type='unavailable'><status>bye</status></presence>";
-    assert_eq!(
-        hall.send("alice/1", leave),
-        [
-            "alice/1 < -Alice owner/none jid=alice/1 110",
-            "bob/1 << -Alice owner/none",
-        ]
-    );
-    assert!(
-        hall.last_for("bob/1")
-            .to_xml()
-            .contains("<status>bye</status>")
-    );
-    assert_eq!(
-        hall.send("bob/1", leave),
-        ["bob/1 < -Bob none/none jid=bob/1 110", "* destroyed"]
-    );
-    assert_eq!(hall.rooms.rooms().count(), 0);
-    assert_eq!(hall.send("bob/1", leave), [""; 0]);
 }

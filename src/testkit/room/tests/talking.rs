@@ -1,4 +1,5 @@
 use super::Hall;
+use crate::testkit::room::{OccupantIds, PrivateMessages};
 
 #[test]
 fn a_message_reaches_everybody_once_with_its_id() {
@@ -134,4 +135,128 @@ fn what_is_kept_is_the_stamped_message() {
                 && stanza.has_child("delay", crate::stanza::ns::DELAY))
     });
     assert!(replayed);
+}
+
+#[test]
+fn what_only_a_room_may_say_is_taken_out_of_messages() {
+    let mut hall = Hall::with(|settings| {
+        settings.occupant_ids = Some(OccupantIds::new(|room, user| format!("{user}?{room}")));
+    });
+    hall.joined("alice/1", "Alice");
+    hall.sent(
+        "alice/1",
+        "<message to='{room}' type='groupchat'><body>x</body>\
+         <x xmlns='http://jabber.org/protocol/muc#user'><status code='172'/></x>\
+         <occupant-id xmlns='urn:xmpp:occupant-id:0' id='forged'/>\
+         <delay xmlns='urn:xmpp:delay' from='{room}' stamp='2020-01-01T00:00:00Z'/>\
+         <delay xmlns='urn:xmpp:delay' from='a.example' stamp='2020-01-01T00:00:00Z'/>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='{room}' id='forged'/>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='a.example' id='other'/></message>",
+    );
+    let children: Vec<String> = hall
+        .last_for("alice/1")
+        .children()
+        .map(|child| {
+            let said = ["id", "from"].map(|name| child.attr(name).unwrap_or_default());
+            format!("{} {}", child.name(), said.concat())
+        })
+        .collect();
+    assert_eq!(
+        children,
+        [
+            "body ",
+            "delay a.example",
+            "stanza-id other",
+            "occupant-id alice@a.example?tea@rooms.example",
+        ]
+    );
+}
+
+#[test]
+fn a_private_message_is_for_whom_the_room_allows_it() {
+    let private = "<message to='{room}/Alice' type='chat'><body>psst</body></message>";
+    for (allowed, reaches) in [
+        (PrivateMessages::Anyone, true),
+        (PrivateMessages::Participants, false),
+        (PrivateMessages::Moderators, false),
+        (PrivateMessages::Nobody, false),
+    ] {
+        let mut hall = Hall::with(|settings| {
+            settings.new_room.private_messages = allowed;
+            settings.new_room.moderated = true;
+        });
+        hall.joined("alice/1", "Alice");
+        hall.joined("bob/1", "Bob");
+        let line = match reaches {
+            true => "alice/1 < Bob> psst",
+            false => "bob/1 < message error forbidden (auth)",
+        };
+        assert_eq!(hall.send("bob/1", private), [line], "{allowed:?}");
+    }
+}
+
+#[test]
+fn a_subject_may_be_changed_by_participants_if_the_room_says_so_but_not_be_endless() {
+    let mut hall = Hall::with(|settings| {
+        settings.new_room.participants_change_subject = true;
+        settings.limits.subject = 10;
+    });
+    hall.joined("alice/1", "Alice");
+    hall.joined("bob/1", "Bob");
+    let subject = |text: &str| {
+        format!("<message to='{{room}}' type='groupchat'><subject>{text}</subject></message>")
+    };
+    assert_eq!(hall.send("bob/1", &subject("tea")).len(), 2);
+    assert_eq!(
+        hall.send("bob/1", &subject("tea and biscuits")),
+        ["bob/1 < message error policy-violation (modify)"]
+    );
+}
+
+#[test]
+fn history_forgets_its_oldest_by_number_and_by_bytes() {
+    let mut hall = Hall::with(|settings| {
+        settings.limits.history = 3;
+        settings.limits.history_bytes = 600;
+    });
+    hall.joined("alice/1", "Alice");
+    let shown = |hall: &mut Hall| -> Vec<String> {
+        let lines = hall.join("alice/1", "Alice");
+        lines
+            .into_iter()
+            .filter(|line| line.contains("(late)"))
+            .collect()
+    };
+    for text in ["a", "b", "c", "d"] {
+        hall.say("alice/1", text);
+    }
+    assert_eq!(
+        shown(&mut hall),
+        ["b", "c", "d"].map(|text| format!("alice/1 < Alice: {text} (late)"))
+    );
+    hall.say("alice/1", &"x".repeat(400));
+    assert_eq!(shown(&mut hall).len(), 2);
+    hall.say("alice/1", &"x".repeat(700));
+    assert_eq!(shown(&mut hall).len(), 0);
+}
+
+#[test]
+fn what_leaves_no_trace_is_not_shown_later() {
+    let mut hall = Hall::new();
+    hall.joined("alice/1", "Alice");
+    for inside in [
+        "<body>x</body><no-store xmlns='urn:xmpp:hints'/>",
+        "<composing xmlns='http://jabber.org/protocol/chatstates'/>",
+    ] {
+        hall.sent(
+            "alice/1",
+            &format!("<message to='{{room}}' type='groupchat'>{inside}</message>"),
+        );
+    }
+    assert_eq!(hall.join("bob/1", "Bob").len(), 4);
+    hall.sent(
+        "alice/1",
+        "<message to='{room}' type='groupchat'><store xmlns='urn:xmpp:hints'/></message>",
+    );
+    assert_eq!(hall.join("bob/1", "Bob").len(), 4);
 }
