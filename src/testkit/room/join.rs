@@ -184,13 +184,8 @@ impl Room {
         let Some(own) = self.occupants.by_jid(to) else {
             return;
         };
-        let audience = self.audience_of(own.role);
         for other in self.occupants.iter().filter(|other| other.jid != own.jid) {
-            if let Some(primary) = other.primary() {
-                let notice = Notice::default();
-                let told = self.describe(turn, other, &primary.presence, &notice, audience);
-                turn.send(&self.address, to, told);
-            }
+            self.tell_one(turn, to, other);
         }
         let Some(primary) = own.primary() else {
             return;

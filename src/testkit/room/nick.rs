@@ -89,11 +89,16 @@ impl Room {
         };
         self.occupants.update(from, cleaned(stanza));
         self.changed();
-        match self.occupants.by_nick(before.nick()).cloned() {
-            None => self.tell_others(turn, &before, &unavailable(), &notice),
-            Some(rest) => self.tell_if_shown(turn, &before, &rest),
+        let rest = self.occupants.by_nick(before.nick()).cloned();
+        if rest.is_none() {
+            self.tell_others(turn, &before, &unavailable(), &notice);
         }
         self.tell_own(turn, &before, from, &unavailable(), &notice);
+        if let Some(rest) = rest {
+            // For the one that moved, the old nick has just left.
+            self.tell_one(turn, from, &rest);
+            self.tell_if_shown(turn, &before, &rest);
+        }
         self.announce_to_all(turn, from);
         Ok(())
     }

@@ -75,6 +75,16 @@ impl Room {
         }
     }
 
+    /// Tells one session what another occupant shows.
+    pub(super) fn tell_one(&self, turn: &mut Turn<'_>, to: &Jid, about: &Occupant) {
+        let role = self.occupants.by_jid(to).map_or(Role::None, |own| own.role);
+        if let Some(primary) = about.primary() {
+            let (notice, audience) = (Notice::default(), self.audience_of(role));
+            let stanza = self.describe(turn, about, &primary.presence, &notice, audience);
+            turn.send(&self.address, to, stanza);
+        }
+    }
+
     /// Tells one session of the occupant itself.
     pub(super) fn tell_own(
         &self,

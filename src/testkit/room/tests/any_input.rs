@@ -15,7 +15,7 @@ use crate::testkit::room::{Effect, RegisteredNick, StrayPresence};
 type View = BTreeMap<String, (String, String)>;
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     #[test]
     fn every_occupants_view_is_the_rooms_list(
@@ -191,7 +191,12 @@ fn stanza() -> impl Strategy<Value = String> {
 
 /// Well-formed stanzas that make no sense.
 fn anything() -> impl Strategy<Value = String> {
-    let namespaces: Vec<&str> = ns::ALL.to_vec();
+    // Nothing may stand in the namespace of the `xml:` prefix.
+    let namespaces: Vec<&str> = ns::ALL
+        .iter()
+        .copied()
+        .filter(|ns| *ns != ns::XML)
+        .collect();
     let name = prop::sample::select(vec![
         "x", "query", "item", "invite", "decline", "destroy", "subject", "ping", "vCard", "history",
     ]);

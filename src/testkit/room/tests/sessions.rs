@@ -91,6 +91,7 @@ fn a_session_that_changes_its_nick_moves_alone() {
         hall.send("alice/1", "<presence to='{room}/Ally'/>"),
         [
             "alice/1 < -Alice owner/moderator jid=alice/1 nick=Ally 303 110",
+            "alice/1 < +Alice owner/moderator jid=alice/2",
             "alice/2 << +Ally owner/moderator jid=alice/1",
             "bob/1 << +Ally owner/moderator",
             "alice/1 < +Ally owner/moderator jid=alice/1 110",
