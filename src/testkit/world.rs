@@ -105,8 +105,10 @@ impl World {
     /// for it before, whose layers then see what rooms get and send. Rooms are
     /// made by joining them, and open at once.
     pub fn rooms(&self, domain: &str) -> &Self {
-        let mut settings = room::Settings::default();
-        settings.creation = room::Creation::Instant;
+        let settings = room::Settings {
+            creation: room::Creation::Instant,
+            ..room::Settings::default()
+        };
         if self.inside.core.lock().host_of(domain).is_none() {
             self.host(domain, ());
         }
@@ -135,7 +137,9 @@ impl World {
         let index = self.inside.host(room.domain().as_str());
         let rooms = &self.inside.core.lock().hosts[index].rooms;
         let rooms = rooms.as_ref();
-        rooms.map_or_else(Vec::new, |rooms| rooms.machine.occupants(&room))
+        let seats = rooms.map_or_else(Vec::new, |rooms| rooms.machine.occupants(&room));
+        let named = seats.into_iter().map(|seat| (seat.nick, seat.sessions));
+        named.collect()
     }
 
     /// A fault: the rooms at this domain start again after a crash. They know

@@ -15,7 +15,7 @@ use super::effect::Turn;
 use super::occupants::Occupant;
 use super::presence::{Notice, unavailable};
 use super::privileges::{Standing, may_change_affiliation, may_change_role};
-use super::room::Room;
+use super::state::Room;
 use super::{Refusal, Role};
 
 /// One `<item/>` of a request, understood.
@@ -142,7 +142,7 @@ impl Room {
     fn understand(&self, turn: &Turn<'_>, item: ElementRef<'_>) -> Result<Change, Refusal> {
         let reason = item
             .child("reason", ns::MUC_ADMIN)
-            .map(|reason| reason.text())
+            .map(ElementRef::text)
             .filter(|reason| !reason.is_empty());
         if reason
             .as_ref()
@@ -236,7 +236,11 @@ impl Room {
             ..Notice::codes(codes)
         };
         match change {
-            Change::Role { nick, role, reason } if role == Role::None => {
+            Change::Role {
+                nick,
+                role: Role::None,
+                reason,
+            } => {
                 let notice = notice(&[307], reason);
                 let gone = self.expel(turn, &nick, &notice);
                 gone.map(|gone| News::Gone(gone, notice))

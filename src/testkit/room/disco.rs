@@ -9,7 +9,7 @@ use crate::stanza::{Element, ElementRef, Kind, Stanza, Type, ns};
 
 use super::effect::Turn;
 use super::form::{field, form};
-use super::room::Room;
+use super::state::Room;
 use super::{Refusal, Settings};
 
 /// Announces that a reflected message keeps its id (§7.4).

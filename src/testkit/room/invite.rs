@@ -8,7 +8,7 @@ use crate::stanza::{Element, ElementRef, Stanza, ns};
 use super::Refusal;
 use super::effect::Turn;
 use super::occupants::{Occupant, Role};
-use super::room::Room;
+use super::state::Room;
 
 impl Room {
     /// The `<x/>` of a message to the room: invitations from occupants,

@@ -7,7 +7,7 @@ use crate::stanza::{Stanza, Type, ns};
 use super::Refusal;
 use super::effect::Turn;
 use super::occupants::Session;
-use super::room::Room;
+use super::state::Room;
 
 impl Room {
     pub(super) fn iq(

@@ -3,13 +3,13 @@
 use jid::{FullJid, Jid};
 
 use crate::flow::Affiliation;
-use crate::stanza::{Stanza, Type, ns};
+use crate::stanza::{ElementRef, Stanza, Type, ns};
 
 use super::effect::Turn;
 use super::history::{Wanted, delay};
 use super::occupants::Occupant;
 use super::presence::{Notice, cleaned, unavailable};
-use super::room::Room;
+use super::state::Room;
 use super::{Refusal, StrayPresence};
 
 /// What an available presence to a nick means.
@@ -127,7 +127,7 @@ impl Room {
         let given = stanza
             .child("x", ns::MUC)
             .and_then(|x| x.child("password", ns::MUC))
-            .map(|password| password.text());
+            .map(ElementRef::text);
         if config.password.is_some() && config.password != given {
             return Err(Refusal::WrongPassword);
         }

@@ -7,7 +7,7 @@ use crate::stanza::{Condition, Stanza};
 use super::effect::Turn;
 use super::occupants::Occupant;
 use super::presence::{Notice, cleaned, unavailable};
-use super::room::Room;
+use super::state::Room;
 
 impl Room {
     /// A session goes of its own will. Which nick it writes to is of no

@@ -1,15 +1,15 @@
 //! Messages to a room and to one of its occupants (XEP-0045 §7.4, §7.5, §8.1).
 
-use jid::Jid;
+use jid::{Jid, ResourceRef};
 
 use crate::flow::Affiliation;
-use crate::stanza::{Element, MessageType, Stanza, Type, ns};
+use crate::stanza::{Element, ElementRef, MessageType, Stanza, Type, ns};
 
 use super::effect::Turn;
 use super::history::is_historic;
 use super::leave::means_gone;
 use super::occupants::{Occupant, Role};
-use super::room::{Room, Subject};
+use super::state::{Room, Subject};
 use super::{PrivateMessages, Refusal};
 
 impl Room {
@@ -22,13 +22,13 @@ impl Room {
         let nick = stanza.to().and_then(Jid::resource);
         match (stanza.message_type(), nick) {
             (MessageType::Error, nick) => {
-                self.failed(turn, from, stanza, nick.map(|nick| nick.as_str()));
+                self.failed(turn, from, stanza, nick.map(ResourceRef::as_str));
                 Ok(())
             }
             (MessageType::Groupchat, None) => self.groupchat(turn, from, stanza),
             (MessageType::Groupchat, Some(_)) => Err(Refusal::PrivateGroupchat),
             (_, Some(nick)) => self.private(turn, from, stanza, nick.as_str()),
-            (_, None) => self.to_the_room(turn, from, stanza),
+            (_, None) => self.asked_by_message(turn, from, stanza),
         }
     }
 
@@ -43,7 +43,7 @@ impl Room {
         let subject = stanza
             .child("subject", ns::CLIENT)
             .filter(|_| !stanza.has_body() && !stanza.has_child("thread", ns::CLIENT))
-            .map(|subject| subject.text());
+            .map(ElementRef::text);
         if let Some(text) = &subject {
             self.may_change_subject(sender, text, turn)?;
         } else if sender.role < Role::Participant {
@@ -136,7 +136,7 @@ impl Room {
     }
 
     /// What a room asks for by message: invitations, and the right to speak.
-    fn to_the_room(
+    fn asked_by_message(
         &mut self,
         turn: &mut Turn<'_>,
         from: &Jid,

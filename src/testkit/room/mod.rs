@@ -99,9 +99,9 @@ mod presence;
 mod privileges;
 mod refusal;
 mod register;
-mod room;
 mod service;
 mod settings;
+mod state;
 #[cfg(test)]
 mod tests;
 mod voice;

@@ -8,7 +8,7 @@ use crate::stanza::Stanza;
 use super::effect::Turn;
 use super::occupants::Occupant;
 use super::presence::{Notice, cleaned, unavailable};
-use super::room::Room;
+use super::state::Room;
 use super::{Refusal, RegisteredNick};
 
 impl Room {

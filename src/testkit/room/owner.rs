@@ -11,7 +11,7 @@ use super::config;
 use super::effect::Turn;
 use super::form::Filled;
 use super::presence::Notice;
-use super::room::Room;
+use super::state::Room;
 use super::{Refusal, RoomConfig};
 
 impl Room {

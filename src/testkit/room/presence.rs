@@ -10,7 +10,7 @@ use crate::stanza::{Element, ElementRef, Kind, Stanza, Type, ns};
 
 use super::effect::Turn;
 use super::occupants::{Occupant, Role};
-use super::room::Room;
+use super::state::Room;
 
 /// What a presence says besides who is there.
 #[derive(Clone, Debug, Default)]

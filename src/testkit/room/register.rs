@@ -12,7 +12,7 @@ use super::Refusal;
 use super::effect::Turn;
 use super::form::{Filled, field, form};
 use super::presence::Notice;
-use super::room::Room;
+use super::state::Room;
 
 const NICK: &str = "muc#register_roomnick";
 

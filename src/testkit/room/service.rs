@@ -10,7 +10,7 @@ use crate::stanza::{Kind, Stanza, Time};
 use super::disco::asked_the_service;
 use super::effect::{Effect, HistoryKey, Turn};
 use super::presence::Notice;
-use super::room::{Lasting, Room};
+use super::state::{Lasting, Room};
 use super::{Refusal, Role, Settings};
 
 /// A multi-user chat service: all rooms of one domain.

@@ -134,7 +134,9 @@ pub enum RegisteredNick {
 /// the user's bare JID. It must not be possible to compute the JID from it,
 /// so a host uses a keyed hash; the machine has no secrets of its own.
 #[derive(Clone)]
-pub struct OccupantIds(Arc<dyn Fn(&BareJid, &BareJid) -> String + Send + Sync>);
+pub struct OccupantIds(Arc<MakeId>);
+
+type MakeId = dyn Fn(&BareJid, &BareJid) -> String + Send + Sync;
 
 /// What keeps a service and its rooms small. Where a bound is reached the
 /// sender is refused, except for history, which forgets its oldest.

@@ -8,7 +8,7 @@ use super::effect::Turn;
 use super::form::{Filled, boolean, field, form};
 use super::presence::Notice;
 use super::privileges::{Standing, may_change_role};
-use super::room::Room;
+use super::state::Room;
 use super::{Refusal, Role};
 
 /// The FORM_TYPE of both forms.
