@@ -26,15 +26,13 @@ where
     S::Error: Send + 'static,
 {
     let (layer, on_failure) = (feature.name(), feature.on_failure());
-    telemetry::entered(layer);
     // Cheap: the body of a stanza is shared. It is what goes on if the
     // feature breaks before it lets the original go.
     let spare = envelope.clone();
     let (next, slot) = Next::new(service);
 
-    let handled = AssertUnwindSafe(async move { feature.handle(envelope, next).await })
-        .catch_unwind()
-        .await;
+    let work = AssertUnwindSafe(async move { feature.handle(envelope, next).await });
+    let handled = telemetry::within(layer, &spare, work.catch_unwind()).await;
     let progress = slot.take();
     let incident = match (handled, &progress) {
         (Ok(Ok(mut outcome)), _) => {

@@ -22,6 +22,16 @@
 //!    results that the host answers with.
 //! 7. A feature can be switched off for an account: [`Shell::only_for`].
 //!
+//! # What an admin sees
+//!
+//! With the feature `tracing`, what a layer does with a stanza stands in a span
+//! `layer` (level debug) with the layer's name, the number of the pass and the
+//! side; its decisions are events of level trace, and a layer that broke is one
+//! of level error. With the feature `metrics` there are two counters:
+//! `tower_xmpp_layer_stanzas_total{layer}`, stanzas that concerned the layer,
+//! and `tower_xmpp_layer_incidents_total{layer, panicked}`, how often it broke.
+//! Neither ever contains what a user wrote.
+//!
 //! # A layer of your own
 //!
 //! For one function, [`from_fn`] and [`filter`]:

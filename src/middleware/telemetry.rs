@@ -2,16 +2,26 @@
 //! logged, and neither is anything else that a user wrote.
 
 use std::fmt;
+use std::future::Future;
 
-use crate::flow::Incident;
+use crate::flow::{Envelope, Incident};
 
-/// A stanza concerned a layer.
-pub(super) fn entered(layer: &'static str) {
+/// A stanza concerns a layer: what the layer does with it is counted, and
+/// stands in a span of its own.
+pub(super) async fn within<W: Future>(
+    layer: &'static str,
+    envelope: &Envelope,
+    work: W,
+) -> W::Output {
     #[cfg(feature = "metrics")]
     metrics::counter!("tower_xmpp_layer_stanzas_total", "layer" => layer).increment(1);
     #[cfg(feature = "tracing")]
-    tracing::trace!(layer, "a stanza concerns the layer");
-    let _ = layer;
+    let work = {
+        let (pass, side) = (envelope.trail.pass.0, envelope.route.side());
+        tracing::Instrument::instrument(work, tracing::debug_span!("layer", layer, pass, ?side))
+    };
+    let _ = (layer, envelope);
+    work.await
 }
 
 /// A layer decided about a stanza, and this names why.

@@ -1,0 +1,135 @@
+//! What an admin sees: spans, events and counters, and never a body.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use common::{Bottom, chat, from_alice, pass};
+use tower::ServiceBuilder;
+use tower_xmpp::archive::ArchiveLayer;
+use tower_xmpp::flow::Outcome;
+use tower_xmpp::middleware::{Fault, from_fn};
+use tower_xmpp::store::MemoryArchive;
+
+/// A stack whose outermost layer breaks, and one stanza through it.
+fn one_pass() {
+    let entropy = |bytes: &mut [u8]| bytes.fill(7);
+    let archive = ArchiveLayer::new(Arc::new(MemoryArchive::default()), Arc::new(entropy));
+    let mut stack = ServiceBuilder::new()
+        .layer(from_fn("breaks", |_, _| async {
+            Err::<Outcome, Fault>("its store is down".into())
+        }))
+        .layer(archive)
+        .service(Bottom::default());
+    let message = chat().with_text_child("subject", "a secret subject");
+    let outcome = pass(&mut stack, from_alice(message)).unwrap();
+    assert_eq!(outcome.incidents.len(), 1);
+}
+
+#[test]
+fn a_layer_that_broke_is_logged_by_name_and_nothing_that_a_user_wrote_is() {
+    let log = Log::default();
+    let written = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || written.clone())
+        .finish();
+    tracing::subscriber::with_default(subscriber, one_pass);
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let error = log.lines().find(|line| line.contains("ERROR"));
+    let error = error.expect("the incident is an error");
+    assert!(error.contains("layer=\"breaks\""), "{error}");
+    assert!(error.contains("its store is down"), "{error}");
+    assert!(log.contains("layer{layer=\"archive\""), "{log}");
+    for secret in [">hi<", "a secret subject"] {
+        assert!(!log.contains(secret), "{log}");
+    }
+}
+
+#[test]
+fn stanzas_and_incidents_are_counted_per_layer() {
+    let counters = Counters::default();
+    metrics::with_local_recorder(&counters, one_pass);
+    let counted: BTreeMap<_, _> = counters
+        .0
+        .lock()
+        .unwrap()
+        .iter()
+        .map(|(key, value)| (key.clone(), value.load(Ordering::Relaxed)))
+        .collect();
+    let expected = [
+        ("tower_xmpp_layer_incidents_total breaks false", 1),
+        ("tower_xmpp_layer_stanzas_total archive", 1),
+        ("tower_xmpp_layer_stanzas_total breaks", 1),
+    ];
+    assert_eq!(
+        counted,
+        expected.map(|(key, value)| (key.to_owned(), value)).into()
+    );
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Counters by name and label values.
+#[derive(Default)]
+struct Counters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+
+impl metrics::Recorder for Counters {
+    fn describe_counter(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+
+    fn describe_gauge(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+
+    fn describe_histogram(
+        &self,
+        _: metrics::KeyName,
+        _: Option<metrics::Unit>,
+        _: metrics::SharedString,
+    ) {
+    }
+
+    fn register_counter(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        let labels = key.labels().map(metrics::Label::value);
+        let name: Vec<_> = std::iter::once(key.name()).chain(labels).collect();
+        let mut counters = self.0.lock().unwrap();
+        metrics::Counter::from_arc(counters.entry(name.join(" ")).or_default().clone())
+    }
+
+    fn register_gauge(&self, _: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Gauge {
+        metrics::Gauge::noop()
+    }
+
+    fn register_histogram(
+        &self,
+        _: &metrics::Key,
+        _: &metrics::Metadata<'_>,
+    ) -> metrics::Histogram {
+        metrics::Histogram::noop()
+    }
+}
