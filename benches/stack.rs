@@ -26,7 +26,7 @@ fn main() {
 }
 
 /// A stanza that concerns nobody, through five layers with populated state.
-#[divan::bench(args = house::UNCONCERNED)]
+#[divan::bench(args = house::UNCONCERNED, sample_size = 1_000)]
 fn unconcerned_five_layers(bencher: Bencher<'_, '_>, kind: &str) {
     let mut stack = house::five_layers(house::Nowhere);
     let envelope = house::unconcerned(kind);
@@ -37,7 +37,7 @@ fn unconcerned_five_layers(bencher: Bencher<'_, '_>, kind: &str) {
 
 /// The same without layers: what the harness, the envelope's end and the
 /// bottom cost.
-#[divan::bench(args = house::UNCONCERNED)]
+#[divan::bench(args = house::UNCONCERNED, sample_size = 1_000)]
 fn unconcerned_no_layer(bencher: Bencher<'_, '_>, kind: &str) {
     let mut stack = house::Nowhere;
     let envelope = house::unconcerned(kind);
@@ -47,13 +47,13 @@ fn unconcerned_no_layer(bencher: Bencher<'_, '_>, kind: &str) {
 }
 
 /// Reading a 304-byte chat message.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn parse() -> Stanza {
     chat()
 }
 
 /// Writing it again, from the bytes it came as.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn write(bencher: Bencher<'_, '_>) {
     let stanza = chat();
     bencher.bench_local(|| {
@@ -64,14 +64,14 @@ fn write(bencher: Bencher<'_, '_>) {
 }
 
 /// A clone: what every further holder of the stanza costs.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn clone(bencher: Bencher<'_, '_>) {
     let stanza = chat();
     bencher.bench_local(|| stanza.clone());
 }
 
 /// Adding an archive ID and writing.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn stamp_and_write(bencher: Bencher<'_, '_>) {
     let stanza = chat();
     bencher.bench_local(|| {
@@ -89,7 +89,7 @@ fn stamp_and_write(bencher: Bencher<'_, '_>) {
 }
 
 /// The archive layer: cleanse, decide, append to memory, stamp.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn archive_layer(bencher: Bencher<'_, '_>) {
     let mut stack = tower_layer::Layer::layer(&house::archive(), house::Nowhere);
     let envelope = house::inward(chat());
@@ -99,7 +99,7 @@ fn archive_layer(bencher: Bencher<'_, '_>) {
 }
 
 /// One carbon copy of a stanza that was on the wire, built and written.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn carbon_copy(bencher: Bencher<'_, '_>) {
     let stanza = chat();
     let [phone] = &house::sessions(1)[..] else {
@@ -122,7 +122,7 @@ fn carbon_copy(bencher: Bencher<'_, '_>) {
 }
 
 /// The same from a tree that is copied whole.
-#[divan::bench]
+#[divan::bench(sample_size = 1_000)]
 fn carbon_copy_deep(bencher: Bencher<'_, '_>) {
     let tree = deep::tree(&chat());
     let mut out = Vec::with_capacity(1024);
