@@ -20,7 +20,7 @@ pub(super) struct Assembly {
     /// Where the contents begin.
     inner: usize,
     content: Cow<'static, str>,
-    most_children: usize,
+    limits: Limits,
     spans: Vec<Span>,
     /// For each element open inside the stanza: does it, with all around it,
     /// stand in the content namespace?
@@ -58,7 +58,7 @@ impl Assembly {
             origin: start.start,
             inner: start.end - start.start,
             content: start.namespace,
-            most_children: limits.children,
+            limits: *limits,
             spans: Vec::new(),
             relative: Vec::new(),
         }
@@ -76,7 +76,7 @@ impl Assembly {
         let absolute = relative && (start.prefixed || start.own_default.is_some());
         self.relative.push(relative);
         if start.depth == self.depth + 1 {
-            if self.spans.len() == self.most_children {
+            if self.spans.len() == self.limits.children {
                 return Err(StreamError::PolicyViolation(Limit::Children));
             }
             self.spans.push(Span {
@@ -128,6 +128,9 @@ impl Assembly {
             text.push_str(&xml[kept..span.start]);
             kept = span.end;
             nodes.push(span.write(xml, &self.content, &mut text)?);
+            if text.len() > self.limits.stanza_bytes {
+                return Err(StreamError::PolicyViolation(Limit::StanzaBytes));
+            }
         }
         text.push_str(&xml[kept..]);
         stanza.body = Some(Fragment::new(text, nodes).into());

@@ -13,7 +13,7 @@ use super::{Stanza, ns};
 pub(super) struct Edits {
     /// Indexes of the body's children that are gone, in order.
     dropped: Vec<usize>,
-    /// Children that came, in order.
+    /// Children that came, in order: one in each.
     added: Vec<Arc<Fragment>>,
 }
 
@@ -148,7 +148,6 @@ impl Stanza {
 
     fn remove_slots(&mut self, mut doomed: impl FnMut(Slot<'_>) -> bool) -> usize {
         let mut edits = self.edits.as_deref().cloned().unwrap_or_default();
-        let before = edits.dropped.len() + edits.added.len();
         let mut gone = 0;
         if let Some(fragment) = self.body.as_deref() {
             for (index, node) in fragment.nodes().iter().enumerate() {
@@ -166,7 +165,7 @@ impl Stanza {
             gone += usize::from(doomed);
             !doomed
         });
-        if gone > 0 || before > 0 {
+        if gone > 0 {
             self.edits = Some(Arc::new(edits));
         }
         gone

@@ -3,25 +3,32 @@
 /// How much one peer may demand of us.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Limits {
-    /// Bytes of one stanza, or of any other top-level element.
+    /// Bytes of one stanza, or of any other top-level element; also of what a
+    /// stanza becomes when each child declares the prefixes it uses.
     pub stanza_bytes: usize,
-    /// Elements inside one another, the stanza being the first.
+    /// Elements inside one another, the stanza being the first. Trees are
+    /// walked by recursion: more than some hundreds may exhaust a stack.
     pub depth: usize,
-    /// Attributes of one element, namespace declarations included.
+    /// Attributes of one element, namespace declarations included. Of those,
+    /// as many and [`Limits::depth`] more may be in force at once.
     pub attributes: usize,
     /// Direct children of one stanza.
     pub children: usize,
+    /// Bytes of one namespace: a long one, declared once and used a thousand
+    /// times by its prefix, would be written out a thousand times.
+    pub namespace_bytes: usize,
 }
 
 impl Default for Limits {
-    /// 256 KiB, 64 levels, 64 attributes, 1,000 children. RFC 6120 §13.12
-    /// asks for at least 10,000 bytes.
+    /// 256 KiB, 64 levels, 64 attributes, 1,000 children, 256 bytes of a
+    /// namespace. RFC 6120 §13.12 asks for at least 10,000 bytes of a stanza.
     fn default() -> Self {
         Limits {
             stanza_bytes: 256 * 1024,
             depth: 64,
             attributes: 64,
             children: 1_000,
+            namespace_bytes: 256,
         }
     }
 }
@@ -38,6 +45,8 @@ pub enum Limit {
     Attributes,
     /// [`Limits::children`].
     Children,
+    /// [`Limits::namespace_bytes`].
+    NamespaceBytes,
 }
 
 /// Why a stream must be closed, as RFC 6120 §4.9.3 names it.

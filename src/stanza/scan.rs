@@ -183,6 +183,13 @@ impl Scan {
                 return Ok(());
             }
         };
+        if value.len() > self.limits.namespace_bytes {
+            return Err(StreamError::PolicyViolation(Limit::NamespaceBytes));
+        }
+        // Each prefix is looked up among all of them.
+        if self.bindings.len() >= self.limits.attributes.saturating_add(self.limits.depth) {
+            return Err(StreamError::PolicyViolation(Limit::Attributes));
+        }
         let repeated = self
             .bindings
             .iter()

@@ -10,6 +10,7 @@ const SMALL: Limits = Limits {
     depth: 8,
     attributes: 6,
     children: 10,
+    namespace_bytes: 100,
 };
 
 /// A reader within small limits, behind a stream header.
@@ -152,7 +153,16 @@ fn what_exceeds_a_limit_is_a_policy_violation() {
     let deep = "<message>".to_owned() + &"<a>".repeat(8);
     let attributes = "<message a='1' b='2' c='3' d='4' e='5' f='6' g='7'/>";
     let children = format!("<message>{}</message>", "<a/>".repeat(11));
+    let namespace = format!("<message><x xmlns='{}'/></message>", "n".repeat(101));
+    let force: String = (0..4)
+        .map(|level| {
+            let declared = (0..5).map(|at| format!(" xmlns:p{level}{at}='n'"));
+            format!("<x{}>", declared.collect::<String>())
+        })
+        .collect();
     for (xml, limit) in [
+        (namespace.as_str(), Limit::NamespaceBytes),
+        (&format!("<message>{force}"), Limit::Attributes),
         (deep.as_str(), Limit::Depth),
         (attributes, Limit::Attributes),
         (children.as_str(), Limit::Children),
@@ -184,6 +194,33 @@ fn what_is_just_within_the_limits_passes() {
         let frames = fate(xml).expect(xml);
         assert!(frames.iter().all(|frame| matches!(frame, Frame::Stanza(_))));
     }
+}
+
+#[test]
+fn declarations_do_not_multiply_beyond_the_limit() {
+    let namespace = "n".repeat(SMALL.namespace_bytes);
+    let xml = |children| {
+        format!(
+            "<message xmlns:p='{namespace}' xmlns:q='{namespace}q'>{}</message>",
+            "<p:x/>".repeat(children)
+        )
+    };
+    let limits = Limits {
+        namespace_bytes: 200,
+        children: 1_000,
+        ..SMALL
+    };
+    let few = Stanza::parse_within(xml(10).as_bytes(), &limits).unwrap();
+    assert_eq!(
+        few.children()
+            .filter(|child| child.has_ns(&namespace))
+            .count(),
+        10
+    );
+    assert_eq!(
+        Stanza::parse_within(xml(200).as_bytes(), &limits).unwrap_err(),
+        ParseError::Xml(StreamError::PolicyViolation(Limit::StanzaBytes))
+    );
 }
 
 #[test]
