@@ -53,10 +53,14 @@
 //!
 //! # Order
 //!
-//! Inside what may reject (filters, blocking: what is rejected is not
-//! archived, XEP-0313 §6.1) and inside what settles who receives a message;
-//! outside everything that copies it, so that copies bear the ID: before
-//! `fork`, before offline storage and push.
+//! * Inside what may reject (filters, blocking): what is rejected is not
+//!   archived (XEP-0313 §6.1). The other way round, it lies in the archive of
+//!   somebody who never saw it.
+//! * Outside everything that copies a message or keeps it for later (`fork`,
+//!   offline storage, push). The other way round, copies bear no ID, and they
+//!   are not cleansed: a forged one gets through in them.
+//! * Layers that name other recipients ([`Reach`](crate::flow::Reach)) may
+//!   stand on either side: all recipients get the one stamped message.
 //!
 //! # Example
 //!

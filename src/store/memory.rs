@@ -149,3 +149,35 @@ fn weight(row: &Row) -> usize {
     let message_id = row.message_id.as_ref().map_or(0, String::len);
     row.stanza.len() + row.id.len() + row.with.as_str().len() + message_id
 }
+
+#[cfg(test)]
+mod tests {
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::archive::Direction;
+    use crate::stanza::Time;
+
+    #[test]
+    fn what_is_dropped_or_refused_leaves_nothing_behind() {
+        let store = MemoryArchive::new(MemoryArchiveLimits {
+            messages: 3,
+            ..MemoryArchiveLimits::default()
+        });
+        let alice: BareJid = "alice@a.example".parse().unwrap();
+        for number in 0..10 {
+            for body in ["hi", "ho"] {
+                let (id, at) = (format!("-{number}"), Time::from_secs(0));
+                let (with, way) = (alice.clone(), Direction::Incoming);
+                let row = Row::new(alice.clone(), id, at, with, way, body.as_bytes());
+                let appended = block_on(store.append(row));
+                assert_eq!(appended.is_ok(), body == "hi", "the ID is taken");
+            }
+        }
+        let archives = store.archives();
+        let account = &archives[&alice];
+        assert_eq!((account.entries.len(), account.by_id.len()), (3, 3));
+        let weights: usize = account.entries.iter().map(|e| weight(&e.row)).sum();
+        assert_eq!(account.bytes, weights);
+    }
+}

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tower_xmpp::archive::{Archive, ArchiveLayer, Settings};
-use tower_xmpp::flow::Event;
-use tower_xmpp::middleware::{Verdict, filter};
+use tower_xmpp::flow::{Envelope, Event, Outcome, Reach, Route};
+use tower_xmpp::middleware::{Fault, Filter, FromFn, Next, Shell, Verdict, filter, from_fn};
 use tower_xmpp::stanza::{Condition, Stanza, ns};
 use tower_xmpp::testkit::{Carbon, World, xml};
 
-use crate::shelf::{Shelf, stamps, two_hosts};
+use crate::shelf::{Shelf, stamp_of, stamps, two_hosts};
 
 #[test]
 fn store_and_no_store_together_keep_a_message_out_of_both_archives() {
@@ -52,15 +53,19 @@ fn a_retraction_is_archived_beside_what_it_retracts() {
     t.w.finish();
 }
 
-#[test]
-fn what_a_layer_outside_rejects_is_not_archived() {
-    let w = World::new();
-    let shelf = Shelf::default();
-    let blocked = filter("blocked", |envelope| match envelope.as_stanza() {
+/// Refuses what has a body, as a blocking layer might.
+fn blocking() -> Shell<Filter<impl Fn(&Envelope) -> Verdict + Send + Sync + 'static>> {
+    filter("blocking", |envelope| match envelope.as_stanza() {
         Some(stanza) if stanza.has_body() => Verdict::Refuse(Condition::NotAcceptable.into()),
         _ => Verdict::Pass,
-    });
-    w.host("a.example", (blocked, shelf.layer(&w)));
+    })
+}
+
+/// How many rows are left of a message that such a host refuses.
+fn rows_of_a_refused_message(hosted: impl FnOnce(&World, ArchiveLayer)) -> usize {
+    let w = World::new();
+    let shelf = Shelf::default();
+    hosted(&w, shelf.layer(&w));
     w.host("b.example", ());
     let alice = w.session("alice@a.example/phone");
     let bob = w.session("bob@b.example/x");
@@ -68,8 +73,60 @@ fn what_a_layer_outside_rejects_is_not_archived() {
         "<message to='{alice}' type='chat' id='m1'><body>hi</body></message>"
     ));
     bob.expect("<message id='m1' type='error'/>");
-    assert_eq!(shelf.of(&alice.account()), []);
     w.finish();
+    shelf.of(&alice.account()).len()
+}
+
+#[test]
+fn what_a_layer_outside_rejects_is_not_archived() {
+    let rows = rows_of_a_refused_message(|w, archive| {
+        w.host("a.example", (blocking(), archive));
+    });
+    assert_eq!(rows, 0);
+}
+
+#[test]
+fn the_wrong_order_archives_what_a_layer_inside_rejects() {
+    let rows = rows_of_a_refused_message(|w, archive| {
+        w.host("a.example", (archive, blocking()));
+    });
+    assert_eq!(rows, 1);
+}
+
+/// Names the phone as the only recipient.
+fn to_the_phone() -> Shell<FromFn<impl Fn(Envelope, Next) -> Passing + Send + Sync + 'static>> {
+    from_fn("reach", |mut envelope: Envelope, next: Next| -> Passing {
+        if let Route::ToAccount(account) = &envelope.route
+            && let Ok(phone) = account.with_resource_str("phone")
+        {
+            envelope.facts.reach = Reach::Only(vec![phone]);
+        }
+        Box::pin(next.run(envelope))
+    })
+}
+
+type Passing = BoxFuture<'static, Result<Outcome, Fault>>;
+
+#[test]
+fn a_layer_on_either_side_may_name_the_recipients() {
+    for outside in [true, false] {
+        let w = World::new();
+        let shelf = Shelf::default();
+        match outside {
+            true => w.host("a.example", (to_the_phone(), shelf.layer(&w))),
+            false => w.host("a.example", (shelf.layer(&w), to_the_phone())),
+        };
+        w.host("b.example", ());
+        let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]);
+        let bob = w.session("bob@b.example/x");
+        bob.send(xml!(
+            "<message to='{desk}' type='chat' id='m1'><body>hi</body></message>"
+        ));
+        let got = phone.expect("<message id='m1'/>");
+        let row = shelf.only(&phone.account());
+        assert_eq!(stamps(&got.stanza), stamp_of(&phone.account(), &row.id));
+        w.finish();
+    }
 }
 
 #[test]

@@ -3,9 +3,10 @@
 use futures::executor::block_on;
 use jid::BareJid;
 use tower_xmpp::archive::ArchiveStore;
-use tower_xmpp::testkit::{Carbon, xml};
+use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::testkit::{Carbon, World, xml};
 
-use crate::shelf::{stamp_of, stamps, two_hosts};
+use crate::shelf::{Shelf, stamp_of, stamps, two_hosts};
 
 #[test]
 fn a_forged_stanza_id_of_our_account_is_removed_though_the_message_is_not_archived() {
@@ -121,4 +122,36 @@ fn a_stanza_id_that_a_client_forges_in_the_name_of_the_contact_is_removed_there(
     assert_eq!(stamps(&got.stanza), stamp_of(&bob, &t.there.only(&bob).id));
     t.desk.expect_carbon(Carbon::Sent, "<message id='m1'/>");
     t.w.finish();
+}
+
+#[test]
+fn a_room_of_the_same_server_cannot_be_used_to_forge_an_id() {
+    let w = World::new();
+    let shelf = Shelf::default();
+    w.host("a.example", (shelf.layer(&w), ForkLayer::new()))
+        .rooms("muc.a.example");
+    let alice = w.session("alice@a.example/phone");
+    let mallory = w.session("mallory@a.example/x");
+    alice.joins("tea@muc.a.example/Alice");
+    mallory.joins("tea@muc.a.example/Mallory");
+    alice.take_all();
+    mallory.send(xml!(
+        "<message to='tea@muc.a.example' type='groupchat' id='m1'><body>hi</body>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='{}' id='forged'/></message>",
+        alice.account()
+    ));
+    let got = alice.expect("<message type='groupchat' id='m1'><body>hi</body></message>");
+    assert_eq!(stamps(&got.stanza), []);
+    mallory.expect("<message type='groupchat' id='m1'/>");
+
+    mallory.send(xml!(
+        "<message to='tea@muc.a.example/Alice' type='chat' id='m2'><body>psst</body>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='{}' id='forged'/></message>",
+        alice.account()
+    ));
+    let got = alice.expect("<message type='chat' id='m2'><body>psst</body></message>");
+    let row = shelf.only(&alice.account());
+    assert_eq!(stamps(&got.stanza), stamp_of(&alice.account(), &row.id));
+    assert_eq!(row.with.as_str(), "tea@muc.a.example/Mallory");
+    w.finish();
 }

@@ -11,7 +11,7 @@ use tower_layer::Layer;
 use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::flow::{Envelope, Route};
 use tower_xmpp::fork::ForkLayer;
-use tower_xmpp::stanza::{Stanza, Time, ns};
+use tower_xmpp::stanza::{ElementRef, Stanza, Time, ns};
 use tower_xmpp::testkit::World;
 use tower_xmpp::testkit::invariants::{Invariant, hold};
 
@@ -86,7 +86,7 @@ fn rest(stanza: &Stanza) -> Vec<String> {
     let children = stanza
         .children()
         .filter(|child| !child.is("stanza-id", ns::SID));
-    children.map(|child| child.to_xml()).collect()
+    children.map(ElementRef::to_xml).collect()
 }
 
 proptest! {

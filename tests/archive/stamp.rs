@@ -142,3 +142,16 @@ fn a_message_to_oneself_is_one_row_and_every_view_bears_its_id() {
         w.finish();
     }
 }
+
+#[test]
+fn a_message_that_bounces_does_not_take_its_id_back_to_its_sender() {
+    let t = two_hosts();
+    t.bob.send(xml!(
+        "<message to='{}/gone' type='normal' id='m1'><body>hi</body></message>",
+        t.alice
+    ));
+    let bounce = t.bob.expect("<message type='error' id='m1'/>");
+    let row = t.here.only(&t.alice);
+    assert!(!bounce.stanza.to_xml().contains(&row.id));
+    t.w.finish();
+}
