@@ -6,8 +6,13 @@ use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 /// Unpredictable bytes.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).expect("the operating system provides random bytes");
+    fill(&mut bytes);
     bytes
+}
+
+/// The same where there is a place for them.
+pub fn fill(bytes: &mut [u8]) {
+    getrandom::fill(bytes).expect("the operating system provides random bytes");
 }
 
 /// An identifier that cannot be guessed: 128 bits in 22 URL-safe characters.

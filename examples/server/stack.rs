@@ -5,16 +5,29 @@ use std::convert::Infallible;
 use std::sync::Arc;
 
 use tower::{Service, ServiceBuilder};
+use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::flow::{Envelope, Outcome};
 use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::host::Router;
+use tower_xmpp::store::MemoryArchive;
 
+use super::random;
 use super::site::Site;
 
 /// A stack over this server. Its layers' state is shared by all its clones.
 pub fn stack(site: Arc<Site>) -> impl Stack {
+    let accounts = site.accounts.clone();
+    let archives = Arc::new(MemoryArchive::default());
     ServiceBuilder::new()
-        // Inside whatever stamps, so that copies bear the stamp.
+        // Stamps what is kept and removes forged stamps from everything;
+        // outside whatever copies, so that one message has one ID.
+        .layer(
+            ArchiveLayer::new(archives, Arc::new(random::fill))
+                // A message to nobody comes back and is not kept.
+                .only_for(move |account| accounts.exists(account)),
+        )
+        // Copies for the account's other clients, inside whatever stamps, so
+        // that copies bear the stamp.
         .layer(ForkLayer::new())
         // What is left to do: RFC 6121 §8, and what the server itself answers.
         .service(Router::new(site))

@@ -1,7 +1,7 @@
 //! That the layers work in a real server: each capability is tested where it
 //! is; here, that it is in the stack and that every entrance leads there.
 
-use tower_xmpp::stanza::{Stanza, Type, ns};
+use tower_xmpp::stanza::{ElementRef, Stanza, Type, ns};
 
 use super::client::*;
 
@@ -31,11 +31,13 @@ fn carbon(stanza: &Stanza, direction: &str) -> bool {
 async fn what_layers_do_is_announced() {
     let server = server().await;
     let mut alice = Client::bound(server.address(), "alice", "phone").await;
-    let announced = features(&mut alice, "example.org").await;
-    assert!(
-        announced.iter().any(|feature| feature == ns::CARBONS),
-        "{announced:?}"
-    );
+    for (entity, feature) in [("example.org", ns::CARBONS), ("alice@example.org", ns::SID)] {
+        let announced = features(&mut alice, entity).await;
+        assert!(
+            announced.iter().any(|one| one == feature),
+            "{entity}: {announced:?}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,4 +63,75 @@ async fn the_other_clients_of_both_accounts_get_carbons() {
     assert!(carbon(&desk.stanza().await, "received"));
     phone.expect_nothing().await;
     bob.expect_nothing().await;
+}
+
+/// The archive IDs that a message bears, with whose they are.
+fn stamps(stanza: &Stanza) -> Vec<(String, String)> {
+    let stamps = stanza
+        .children()
+        .filter(|child| child.is("stanza-id", ns::SID));
+    let attr = |stamp: ElementRef<'_>, name| stamp.attr(name).unwrap().to_owned();
+    stamps
+        .map(|stamp| (attr(stamp, "by"), attr(stamp, "id")))
+        .collect()
+}
+
+/// The message inside a carbon.
+fn forwarded(carbon: &Stanza) -> Stanza {
+    let forwarded = carbon.payload().unwrap().first_child().unwrap();
+    Stanza::parse(forwarded.first_child().unwrap().to_xml().as_bytes()).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn both_clients_of_an_account_know_a_message_by_one_id_and_forged_ones_are_gone() {
+    let server = server().await;
+    let mut phone = Client::available(server.address(), "alice", "phone").await;
+    let mut desk = Client::available(server.address(), "alice", "desk").await;
+    let mut bob = Client::available(server.address(), "bob", "home").await;
+    phone.stanza().await;
+    desk.stanza().await;
+    carbons(&mut desk).await;
+
+    bob.send(
+        "<message to='alice@example.org/phone' type='chat' id='1'><body>hi</body>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='alice@example.org' id='forged'/></message>",
+    )
+    .await;
+    let ids = stamps(&phone.stanza().await);
+    let [(by, id)] = ids.as_slice() else {
+        panic!("one stamp is expected, not {ids:?}");
+    };
+    assert_eq!(by, "alice@example.org");
+    assert_ne!(id, "forged");
+    assert_eq!(stamps(&forwarded(&desk.stanza().await)), ids);
+
+    phone
+        .send("<message to='bob@example.org' type='chat' id='2'><body>hi</body></message>")
+        .await;
+    let sent = stamps(&forwarded(&desk.stanza().await));
+    let received = stamps(&bob.stanza().await);
+    assert_eq!(sent[0].0, "alice@example.org");
+    assert_eq!(
+        (received.len(), received[0].0.as_str()),
+        (1, "bob@example.org")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_carbon_is_not_taken_for_one() {
+    let server = server().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    let mut bob = Client::available(server.address(), "bob", "home").await;
+    bob.send(
+        "<message to='alice@example.org' type='chat' id='f'>\
+         <received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>\
+         <message xmlns='jabber:client' from='carol@example.org'><body>hi</body></message>\
+         </forwarded></received></message>",
+    )
+    .await;
+    // It says who sent it: clients believe their own account only.
+    assert_eq!(
+        alice.stanza().await.from().unwrap().as_str(),
+        "bob@example.org/home"
+    );
 }
