@@ -1,9 +1,11 @@
 //! Carbons, as several clients see them: the test cases of XEP-0280's rules.
 
-use tower_xmpp::flow::{Archived, Envelope, Route};
+use std::sync::Arc;
+
+use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::fork::ForkLayer;
-use tower_xmpp::middleware::{Next, from_fn};
 use tower_xmpp::stanza::ns;
+use tower_xmpp::store::MemoryArchive;
 use tower_xmpp::testkit::{Carbon, Session, Sessions, World, xml};
 
 /// Alice's host forks, those of Bob and of the rooms do not.
@@ -515,47 +517,32 @@ fn a_forged_copy_from_somebody_else_is_a_message_like_any_other() {
 
 #[test]
 fn the_copy_of_an_archived_message_bears_the_archive_id_and_what_leaves_does_not() {
-    // What archive does, in a line each way.
-    let archive = from_fn("archive", |mut envelope: Envelope, next: Next| {
-        let owner = envelope.route.owner_bare();
-        let is_message = envelope.as_stanza().is_some_and(|stanza| stanza.has_body());
-        if let (Some(by), true) = (owner, is_message) {
-            let archived = Archived {
-                by,
-                id: "s1".to_owned(),
-            };
-            let inward = matches!(envelope.route, Route::ToAccount(_));
-            if let (Some(stanza), true) = (envelope.as_stanza_mut(), inward) {
-                stanza.push(archived.stamp());
-            }
-            envelope.facts.archived = Some(archived);
-        }
-        next.run(envelope)
-    });
     let w = World::new();
-    w.host("a.example", (archive, ForkLayer::new()))
+    let archive = ArchiveLayer::new(Arc::new(MemoryArchive::default()), Arc::new(w.entropy()));
+    w.host("a.example", (archive, ForkLayer::new())) // archived first: copies bear the ID
         .host("b.example", ());
     let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]).carbons();
     let bob = bob(&w);
-    let stamp = "<stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='s1'/>";
+    let stamp = "<stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='$id'/>";
     phone.send(xml!(
         "<message to='{bob}' type='chat'><body>hi</body></message>"
     ));
-    bob.expect(xml!(
-        "<message><body>hi</body><absent><stanza-id xmlns='urn:xmpp:sid:0'/></absent></message>"
-    ));
-    desk.expect_carbon(
-        Carbon::Sent,
-        xml!("<message><body>hi</body>{stamp}</message>"),
+    bob.expect(
+        "<message><body>hi</body><absent><stanza-id xmlns='urn:xmpp:sid:0'/></absent></message>",
     );
+    let sent = xml!("<message><body>hi</body>{stamp}</message>");
+    desk.expect_carbon(Carbon::Sent, sent);
     bob.send(xml!(
         "<message to='{phone}' type='chat'><body>ho</body></message>"
     ));
-    phone.expect(xml!("<message><body>ho</body>{stamp}</message>"));
-    desk.expect_carbon(
-        Carbon::Received,
-        xml!("<message><body>ho</body>{stamp}</message>"),
-    );
+    let received = xml!("<message><body>ho</body>{stamp}</message>");
+    let id = phone.expect(received.clone())["id"].to_owned();
+    assert_eq!(desk.expect_carbon(Carbon::Received, received)["id"], *id);
+    // To oneself: archived once, one ID.
+    phone.send("<message to='alice@a.example/phone' type='chat'><body>memo</body></message>");
+    let memo = xml!("<message><body>memo</body>{stamp}</message>");
+    let id = phone.expect(memo.clone())["id"].to_owned();
+    assert_eq!(desk.expect_carbon(Carbon::Sent, memo)["id"], *id);
     w.finish();
 }
 
