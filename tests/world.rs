@@ -440,3 +440,39 @@ fn rooms_that_start_again_know_nobody() {
     alice.expect("<message from='tea@muc.example' type='error' id='m1'/>");
     w.finish();
 }
+
+#[test]
+fn a_flow_is_drawn_as_a_sequence_diagram() {
+    let w = World::new();
+    w.host("a.example", ()).host("b.example", ());
+    let alice = w.session("alice@a.example/phone");
+    let bob = w.session("bob@b.example/x");
+    bob.send(xml!(
+        "<message to='{alice}' type='chat' id='m;1'><body>hi</body></message>"
+    ));
+    alice.expect("<message/>");
+    bob.send("<message to='alice@a.example/gone' id='m2'><body>hi</body></message>");
+    bob.expect("<message type='error'/>");
+    assert_eq!(
+        w.mermaid(),
+        "sequenceDiagram
+    participant p0 as alice@a.example/phone
+    participant p1 as bob@b.example/x
+    participant h0 as a.example
+    participant h1 as b.example
+    Note over h0: SessionBound
+    p0->>h0: presence (priority)
+    Note over h1: SessionBound
+    p1->>h1: presence (priority)
+    p1->>h1: chat message m#59;1 to alice@a.example/phone
+    h1->>h0: chat message m#59;1
+    h0->>p0: chat message m#59;1
+    p1->>h1: message m2 to alice@a.example/gone
+    h1->>h0: message m2
+    Note over h0: Bounced(ServiceUnavailable)
+    h0->>h1: error message m2 (error)
+    h1->>p1: error message m2 (error)
+"
+    );
+    w.finish();
+}

@@ -82,6 +82,11 @@ impl Session {
         self
     }
 
+    /// Takes the next stanza that has come, if any.
+    pub fn take_next(&self) -> Option<Stanza> {
+        self.expecting().take()
+    }
+
     /// Takes everything that has come, whatever it is.
     pub fn take_all(&self) -> Vec<Stanza> {
         self.expecting().everything()
@@ -153,6 +158,13 @@ impl Expecting<'_> {
             self.session,
             self.inside.seed()
         );
+    }
+
+    fn take(&self) -> Option<Stanza> {
+        let mut state = self.inside.core.lock();
+        let arrived = state.client(self.session).inbox.pop_front()?;
+        state.record.expect(arrived.entry);
+        Some(arrived.stanza)
     }
 
     fn everything(&self) -> Vec<Stanza> {

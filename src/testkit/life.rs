@@ -90,6 +90,7 @@ impl State {
             session: session.clone(),
             hibernating: false,
             priority: None,
+            presence: None,
             outbox: Outbox::new(),
             waiting: Default::default(),
             unacked: Vec::new(),

@@ -7,6 +7,7 @@ use std::fmt;
 use crate::stanza::{Element, ElementRef, Stanza, ns};
 
 use super::Xml;
+use super::script::SCANSION;
 
 /// What a stanza is to look like.
 ///
@@ -51,9 +52,16 @@ impl Pattern {
     /// If the text is not one well-formed element; the panic shows the text.
     #[track_caller]
     pub fn new(text: &str) -> Self {
+        match Self::parse(text) {
+            Ok(pattern) => pattern,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    pub(super) fn parse(text: &str) -> Result<Self, String> {
         match Element::parse(text.as_bytes()) {
-            Ok(root) => Self { root },
-            Err(error) => panic!("this is not a pattern ({error}):\n  {text}"),
+            Ok(root) => Ok(Self { root }),
+            Err(error) => Err(format!("this is not a pattern ({error}):\n  {text}")),
         }
     }
 
@@ -80,6 +88,12 @@ impl Got {
     /// The value captured as `$name`.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.captures.get(name).map(String::as_str)
+    }
+
+    pub(super) fn captures(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.captures
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 }
 
@@ -139,7 +153,8 @@ fn element(
             named(seen.name(), &seen.ns())
         ));
     }
-    for (namespace, name, value) in pattern.attrs() {
+    let attributes = pattern.attrs();
+    for (namespace, name, value) in attributes.filter(|(ns, ..)| *ns != Some(SCANSION)) {
         let actual = seen.attr(namespace, name);
         text(value, actual.as_deref(), captures)
             .map_err(|why| format!("attribute {name} of <{}>: {why}", pattern.name()))?;
@@ -156,6 +171,9 @@ fn element(
         .partition(|child| child.is("absent", ns::CLIENT));
     children(&wanted, &there, &mut vec![false; there.len()], captures)
         .map_err(|why| format!("in <{}>: {why}", pattern.name()))?;
+    if pattern.attr_ns(SCANSION, "strict") == Some("true") {
+        exact(pattern, seen)?;
+    }
     for forbidden in absent.iter().flat_map(|absent| absent.children()) {
         let found = there.iter().find(|child| {
             element(forbidden, Seen::Element(**child), &mut captures.clone()).is_ok()
@@ -167,6 +185,20 @@ fn element(
                 found.to_xml()
             ));
         }
+    }
+    Ok(())
+}
+
+/// A script may ask that an element has nothing else.
+fn exact(pattern: ElementRef<'_>, seen: Seen<'_>) -> Result<(), Mismatch> {
+    let Seen::Element(seen) = seen else {
+        return Err("only what is in a stanza can be compared strictly".to_owned());
+    };
+    let named = pattern.attrs().filter(|(ns, ..)| *ns != Some(SCANSION));
+    if named.count() != seen.attrs().count()
+        || pattern.children().count() != seen.children().count()
+    {
+        return Err(format!("there is more in {}", seen.to_xml()));
     }
     Ok(())
 }

@@ -3,15 +3,15 @@
 
 use jid::{FullJid, Jid};
 
-use crate::flow::{Emit, Envelope, Original, Outcome, Route};
+use crate::flow::{Emit, Envelope, Fate, Original, Outcome, Route};
 use crate::stanza::{Condition, Element, Kind, Stanza, Type, ns};
 
-use super::state::State;
+use super::state::{Seat, State};
 
 /// * `disco#info` of the server and of accounts, an empty roster, pings;
-/// * presence without `to` sets the session's priority; it reaches nobody,
-///   since there are no rosters, but unavailable presence follows directed
-///   presence (RFC 6121 §4.6.3);
+/// * presence without `to` sets the session's priority; there are no rosters,
+///   so it reaches nobody, or the own sessions if the world says so;
+///   unavailable presence follows directed presence (RFC 6121 §4.6.3);
 /// * subscriptions are passed on to the contact's sessions;
 /// * everything else is refused with `service-unavailable`.
 pub(super) fn serve(state: &mut State, host: usize, envelope: &Envelope) -> Outcome {
@@ -91,17 +91,69 @@ fn broadcast(state: &mut State, session: &FullJid, presence: &Stanza) -> Outcome
     let priority = presence
         .child("priority", ns::CLIENT)
         .and_then(|priority| priority.text().trim().parse().ok());
+    let mut directed = Vec::new();
+    let mut before = None;
     if let Some(seat) = state.seat(session) {
+        before = seat.priority;
         seat.priority = (!unavailable).then_some(priority.unwrap_or(0));
+        seat.presence = (!unavailable).then(|| presence.clone());
         if unavailable {
-            for to in std::mem::take(&mut seat.directed) {
-                let also = presence.clone().with_to(to);
-                let route = Route::FromSession(session.clone());
-                outcome = outcome.with(Emit::new_at(route, also));
-            }
+            directed = std::mem::take(&mut seat.directed);
         }
     }
+    if state.own_presence {
+        let emits = own_presence(state, session, presence, before.is_none());
+        outcome = emits.into_iter().fold(outcome, Outcome::with);
+    }
+    for to in directed {
+        let also = presence.clone().with_to(to);
+        let route = Route::FromSession(session.clone());
+        outcome = outcome.with(Emit::new_at(route, also));
+    }
+    if before.is_none_or(|before| before < 0) && priority.unwrap_or(0) >= 0 && !unavailable {
+        let kept = kept_for(state, session);
+        outcome = kept.into_iter().fold(outcome, Outcome::with);
+    }
     outcome
+}
+
+/// RFC 6121 §4.2.2, §4.4.2, §4.5.2: the account's available sessions hear it,
+/// the sending one included; a session that was not available before hears
+/// of the others.
+fn own_presence(state: &State, session: &FullJid, presence: &Stanza, is_first: bool) -> Vec<Emit> {
+    let Some(host) = state.host_of(session.domain().as_str()) else {
+        return Vec::new();
+    };
+    let account = session.to_bare();
+    let others = |seat: &&Seat| seat.session.to_bare() == account && seat.presence.is_some();
+    let present: Vec<_> = state.hosts[host].seats.iter().filter(others).collect();
+    let hearers: Vec<_> = present.iter().map(|seat| seat.session.clone()).collect();
+    let mut emits = vec![Emit::broadcast(hearers, presence.clone())];
+    let others = present.into_iter().filter(|seat| seat.session != *session);
+    let known = others.filter_map(|seat| seat.presence.clone());
+    let welcome = known.map(|presence| {
+        let presence = presence.with_to(session.clone());
+        Emit::copy(session.clone(), presence)
+    });
+    emits.extend(welcome.filter(|_| is_first));
+    emits
+}
+
+/// XEP-0160 §3: what waited comes with the first presence that is not
+/// negative, and says since when it waited (XEP-0203).
+fn kept_for(state: &mut State, session: &FullJid) -> Vec<Emit> {
+    let account = session.to_bare();
+    let Some(offline) = &mut state.offline else {
+        return Vec::new();
+    };
+    let kept = offline.extract_if(.., |kept| kept.account == account);
+    kept.map(|kept| {
+        let delay = Element::new("delay", ns::DELAY)
+            .with_attr("from", account.domain().as_str())
+            .with_attr("stamp", kept.at.to_string());
+        Emit::copy(session.clone(), kept.stanza.with_child(delay)).with_fate(Fate::Reroute)
+    })
+    .collect()
 }
 
 fn subscription(state: &mut State, host: usize, presence: &Stanza) -> Outcome {

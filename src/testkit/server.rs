@@ -15,7 +15,7 @@ use crate::stanza::{Stanza, Time};
 use super::faults::Injected;
 use super::record::Happening;
 use super::serve;
-use super::state::Core;
+use super::state::{Core, Kept};
 
 /// One host of a [`World`](super::World), as its stack sees it.
 pub struct Server {
@@ -108,6 +108,24 @@ impl Host for Server {
 
     async fn serve(&self, envelope: Envelope) -> Result<Outcome, Injected> {
         Ok(serve::serve(&mut self.core.lock(), self.index, &envelope))
+    }
+
+    async fn keep_offline(
+        &self,
+        account: &BareJid,
+        at: Time,
+        stanza: &Stanza,
+    ) -> Result<bool, Injected> {
+        let mut state = self.core.lock();
+        let Some(offline) = &mut state.offline else {
+            return Ok(false);
+        };
+        offline.push(Kept {
+            account: account.clone(),
+            at,
+            stanza: stanza.clone(),
+        });
+        Ok(true)
     }
 
     fn directed(&self, session: &FullJid, presence: &Stanza) {

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Waker;
 
-use jid::{DomainPart, FullJid, Jid};
+use jid::{BareJid, DomainPart, FullJid, Jid};
 
 use crate::flow::{Envelope, Event, PassId, Route};
 use crate::host::{Availability, Conductor, Delivery, Outbox};
@@ -33,6 +33,10 @@ pub(super) struct State {
     pub(super) sleepers: Vec<Sleeper>,
     pub(super) next_sleeper: u64,
     pub(super) record: Record,
+    /// Whether an account's sessions hear each other's presence.
+    pub(super) own_presence: bool,
+    /// What waits for accounts without a session, if hosts keep it.
+    pub(super) offline: Option<Vec<Kept>>,
     /// The fault that all hosts have, and what it holds back.
     pub(super) plant: Option<Plant>,
     pub(super) held: BTreeMap<FullJid, Delivery>,
@@ -54,6 +58,8 @@ pub(super) struct Seat {
     pub(super) session: FullJid,
     pub(super) hibernating: bool,
     pub(super) priority: Option<i8>,
+    /// The presence that it broadcast last, while it is available.
+    pub(super) presence: Option<Stanza>,
     /// What waits for the client to read it, and its entries in the record.
     pub(super) outbox: Outbox,
     pub(super) waiting: VecDeque<EntryId>,
@@ -71,6 +77,13 @@ pub(super) struct Client {
     pub(super) acks: bool,
     /// How much may wait for it before its host ends it.
     pub(super) capacity: usize,
+}
+
+/// A message that waits for its account (XEP-0160).
+pub(super) struct Kept {
+    pub(super) account: BareJid,
+    pub(super) at: Time,
+    pub(super) stanza: Stanza,
 }
 
 /// What a client got.
@@ -122,6 +135,8 @@ impl State {
             sleepers: Vec::new(),
             next_sleeper: 0,
             record: Record::default(),
+            own_presence: false,
+            offline: None,
             plant: None,
             held: BTreeMap::new(),
         }

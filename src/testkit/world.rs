@@ -157,6 +157,21 @@ impl World {
         self
     }
 
+    /// From now on sessions hear the presence of their account's sessions,
+    /// their own too, as RFC 6121 §4 has it. By default they do not, so that
+    /// tests of other things need not expect it.
+    pub fn own_presence(&self) -> &Self {
+        self.inside.core.lock().own_presence = true;
+        self
+    }
+
+    /// From now on hosts keep messages for accounts without a session that
+    /// takes them, instead of refusing them (XEP-0160).
+    pub fn offline_storage(&self) -> &Self {
+        self.inside.core.lock().offline = Some(Vec::new());
+        self
+    }
+
     /// A session that is bound and has sent its presence.
     pub fn session(&self, full: &str) -> Session {
         self.bind(full).priority(0)
