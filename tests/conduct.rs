@@ -51,7 +51,7 @@ fn numbered(number: usize) -> Stanza {
 #[test]
 fn a_message_between_two_local_users_passes_on_both_sides() {
     let carol = session("carol@a.example/x");
-    let house = House::of(&[carol.clone()]);
+    let house = House::of(std::slice::from_ref(&carol));
     let routes = Arc::new(Mutex::new(Vec::new()));
     let seen = routes.clone();
     let watch = from_fn("watch", move |envelope: Envelope, next: Next| {
@@ -310,7 +310,7 @@ fn unacknowledged_stanzas_meet_their_fates() {
     let house = House::of(&[carol.clone(), alice()]);
     let dead = session("carol@a.example/dead");
     let unacked = |stanza: Stanza| {
-        let house = House::of(&[dead.clone()]);
+        let house = House::of(std::slice::from_ref(&dead));
         run(plain(), &house, Settings::default(), |conductor| {
             let route = Route::ToAccount(dead.to_bare());
             let stanza = stanza.with_from(alice()).with_to(dead.clone());

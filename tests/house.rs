@@ -117,8 +117,11 @@ fn the_check_sees_a_wrong_arrow() {
     assert!(!names("let minidoms = 1;", "minidom"));
 }
 
+/// Its room, its path, and its lines with their numbers.
+type SourceFile = (String, PathBuf, Vec<(usize, String)>);
+
 /// Every source file below a room, without comments, doc examples and unit tests.
-fn rooms() -> Vec<(String, PathBuf, Vec<(usize, String)>)> {
+fn rooms() -> Vec<SourceFile> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     let mut folders = vec![src.clone()];

@@ -22,7 +22,7 @@ impl World {
     /// let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]);
     /// phone.send(format!("<message to='{desk}' id='m1'><body>hi</body></message>"));
     /// desk.expect("<message/>");
-    /// assert!(w.mermaid().contains("p0->>h0: message m1 to alice@a.example/desk"));
+    /// assert!(w.mermaid().contains("p1->>h0: message m1 to alice@a.example/desk"));
     /// w.finish();
     /// ```
     pub fn mermaid(&self) -> String {

@@ -103,7 +103,7 @@ impl Stream {
         if !offered {
             return Err(format!("PLAIN is not offered in {features:?}"));
         }
-        let user = client.jid.node().map(|node| node.as_str());
+        let user = client.jid.node().map(jid::NodeRef::as_str);
         let plain = format!("\0{}\0{}", user.unwrap_or_default(), client.password);
         let auth = Element::new("auth", SASL)
             .with_attr("mechanism", "PLAIN")

@@ -46,7 +46,7 @@ fn learn(views: &mut BTreeMap<Jid, View>, hall: &Hall) {
     for effect in &hall.last {
         match effect {
             Effect::Send { to, stanza, .. } => {
-                take_in(views.entry(to.clone()).or_default(), stanza)
+                take_in(views.entry(to.clone()).or_default(), stanza);
             }
             Effect::Broadcast(broadcast) => {
                 for to in broadcast.recipients.iter() {

@@ -201,7 +201,7 @@ fn summary(stanza: &Stanza) -> String {
                 Some(Type::Groupchat) => ":",
                 _ => ">",
             };
-            let text = |name| stanza.child(name, ns::CLIENT).map(|child| child.text());
+            let text = |name| stanza.child(name, ns::CLIENT).map(ElementRef::text);
             let body = text("body").map(|text| format!(" {text}"));
             let subject = text("subject").map(|text| format!(" #{text}"));
             let late = stanza.has_child("delay", ns::DELAY).then_some(" (late)");
