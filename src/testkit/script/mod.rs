@@ -1,5 +1,5 @@
 //! Dialogues in files, in the `.scs` format of Prosody's scansion: the same
-//! file runs in a [`World`](super::World), against the example server, or
+//! file runs in a [`World`], against the example server, or
 //! against any server at a host and port.
 //!
 //! ```
@@ -48,7 +48,7 @@
 //!   address, `${word}` for what was captured.
 //! * In what is received, an attribute or text that is `{scansion:any}` may be
 //!   anything, and `{scansion:capture:word}` captures it.
-//! * What is received is compared as a [`Pattern`](super::Pattern): what is
+//! * What is received is compared as a [`Pattern`]: what is
 //!   not named may be there too.
 //!
 //! Deliberately laxer than scansion, which compares a payload's children
