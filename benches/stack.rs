@@ -9,13 +9,15 @@
 
 #[path = "parts/deep.rs"]
 mod deep;
+#[path = "parts/fork.rs"]
+mod fork;
 #[path = "parts/house.rs"]
 mod house;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use futures::FutureExt;
 use tower_service::Service;
-use tower_xmpp::flow::{EmitKind, Outcome};
+use tower_xmpp::flow::Outcome;
 use tower_xmpp::stanza::{Form, RawXml, Stanza, ns};
 
 #[global_allocator]
@@ -131,29 +133,6 @@ fn carbon_copy_deep(bencher: Bencher<'_, '_>) {
         deep::carbon(&tree, "alice7@a.example/device0", &mut out);
         black_box(&out);
     });
-}
-
-/// The fork layer: one delivery, and a copy for each of the other devices,
-/// written.
-#[divan::bench(args = [1, 3, 10])]
-fn carbons_to_devices(bencher: Bencher<'_, '_>, devices: usize) {
-    let sessions = house::sessions(devices + 1);
-    let bottom = house::OneSession(sessions[0].clone());
-    let mut stack = house::carbons(&sessions, bottom);
-    let envelope = house::inward(chat());
-    let mut out = Vec::with_capacity(16 * 1024);
-    bencher
-        .with_inputs(|| envelope.clone())
-        .bench_local_values(|envelope| {
-            out.clear();
-            let outcome = now(stack.call(envelope));
-            assert_eq!(outcome.emits.len(), devices);
-            for emit in outcome.emits {
-                debug_assert!(matches!(emit.kind, EmitKind::Copy));
-                emit.stanza.write(&mut out, Form::Stream);
-            }
-            black_box(&out);
-        });
 }
 
 /// One message to many: each gets a stanza of its own `to`, written into its

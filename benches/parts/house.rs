@@ -98,12 +98,8 @@ where
         .service(bottom);
     // A tenth of the accounts has a session with carbons on.
     for number in (0..ACCOUNTS).step_by(10) {
-        let session = format!("alice{number}@a.example/phone")
-            .parse()
-            .expect("a JID");
-        let enabled = vec![ns::CARBONS.to_owned()];
-        let bound = Event::SessionBound { session, enabled };
-        let heard = stack.call(Envelope::event(Time::from_secs(0), bound));
+        let session = format!("alice{number}@a.example/phone");
+        let heard = stack.call(bound(session.parse().expect("a JID")));
         assert!(block_on(heard).is_ok());
     }
     stack
@@ -134,13 +130,16 @@ where
 {
     let mut stack = ForkLayer::new().layer(bottom);
     for session in sessions {
-        let bound = Event::SessionBound {
-            session: session.clone(),
-            enabled: vec![ns::CARBONS.to_owned()],
-        };
-        assert!(block_on(stack.call(Envelope::event(Time::from_secs(0), bound))).is_ok());
+        assert!(block_on(stack.call(bound(session.clone()))).is_ok());
     }
     stack
+}
+
+/// A session is bound and has carbons on.
+pub fn bound(session: FullJid) -> Envelope {
+    let enabled = vec![ns::CARBONS.to_owned()];
+    let bound = Event::SessionBound { session, enabled };
+    Envelope::event(Time::from_secs(0), bound)
 }
 
 /// A stanza of this kind that concerns none of the five layers.
