@@ -26,6 +26,7 @@ mod site;
 mod stack;
 mod stream;
 
+use std::io::IsTerminal;
 use std::process::ExitCode;
 
 use clap::Parser;
@@ -52,6 +53,7 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Erro
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_new(&options.log)?)
         .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
         .init();
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;

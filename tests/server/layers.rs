@@ -117,21 +117,76 @@ async fn both_clients_of_an_account_know_a_message_by_one_id_and_forged_ones_are
     );
 }
 
+/// Clients believe carbons of their own account only (XEP-0280 §11), so what
+/// matters is what `from` they see.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_forged_carbon_is_not_taken_for_one() {
+async fn a_forged_carbon_says_who_forged_it() {
     let server = server().await;
-    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    let mut phone = Client::available(server.address(), "alice", "phone").await;
+    let mut desk = Client::available(server.address(), "alice", "desk").await;
     let mut bob = Client::available(server.address(), "bob", "home").await;
-    bob.send(
-        "<message to='alice@example.org' type='chat' id='f'>\
-         <received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>\
-         <message xmlns='jabber:client' from='carol@example.org'><body>hi</body></message>\
-         </forwarded></received></message>",
-    )
-    .await;
-    // It says who sent it: clients believe their own account only.
-    assert_eq!(
-        alice.stanza().await.from().unwrap().as_str(),
-        "bob@example.org/home"
-    );
+    phone.stanza().await;
+    desk.stanza().await;
+    carbons(&mut desk).await;
+    let forged = |attributes: &str| {
+        format!(
+            "<message {attributes} type='chat' id='f'>\
+             <received xmlns='urn:xmpp:carbons:2'><forwarded xmlns='urn:xmpp:forward:0'>\
+             <message xmlns='jabber:client' from='carol@example.org'><body>hi</body></message>\
+             </forwarded></received></message>"
+        )
+    };
+    let to_desk = "to='alice@example.org/desk'";
+    bob.send(&forged(to_desk)).await;
+    let from = |stanza: &Stanza| stanza.from().unwrap().to_string();
+    assert_eq!(from(&desk.stanza().await), "bob@example.org/home");
+    // Its own account's address is one that a client may claim.
+    phone
+        .send(&forged(&format!("{to_desk} from='alice@example.org'")))
+        .await;
+    assert_eq!(from(&desk.stanza().await), "alice@example.org/phone");
+    bob.send(&forged(&format!("{to_desk} from='alice@example.org'")))
+        .await;
+    bob.expect_end("invalid-from").await;
+    desk.expect_nothing().await;
+    phone.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_forged_archive_id_is_gone_from_every_way_in() {
+    let server = server().await;
+    let mut phone = Client::available(server.address(), "alice", "phone").await;
+    let mut bob = Client::available(server.address(), "bob", "home").await;
+    let room = "tea@rooms.example.org";
+    for (client, nick) in [(&mut phone, "a"), (&mut bob, "b")] {
+        client
+            .send(&format!(
+                "<presence to='{room}/{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
+            ))
+            .await;
+        while !client.stanza().await.has_child("subject", ns::CLIENT) {}
+    }
+    phone.stanza().await; // Bob is there
+    // As a message, through a room, and to nobody at all, which comes back.
+    for to in [
+        "to='alice@example.org/phone' type='chat'",
+        "to='alice@example.org' type='headline'",
+        "to='tea@rooms.example.org' type='groupchat'",
+        "to='tea@rooms.example.org/a' type='chat'",
+    ] {
+        bob.send(&format!(
+            "<message {to} id='1'><body>hi</body>\
+             <stanza-id xmlns='urn:xmpp:sid:0' by='alice@example.org' id='forged'/></message>"
+        ))
+        .await;
+        let received = phone.stanza().await;
+        assert_eq!(received.id(), Some("1"), "{to}");
+        for (by, id) in stamps(&received) {
+            assert!(
+                by != "alice@example.org" || id != "forged",
+                "{to}: {}",
+                received.to_xml()
+            );
+        }
+    }
 }

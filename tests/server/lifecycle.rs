@@ -1,7 +1,5 @@
 //! How sessions and the server end.
 
-use std::process::{Command, Stdio};
-
 use tower_xmpp::stanza::{Frame, Type};
 
 use super::client::*;
@@ -67,47 +65,31 @@ async fn a_server_that_ends_says_so_after_all_else() {
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
 }
 
-/// When this test binary is run with this set, one of its tests is a server.
-const BE_A_SERVER: &str = "TOWER_XMPP_TEST_BE_A_SERVER";
-
 #[tokio::test(flavor = "multi_thread")]
-async fn be_a_server() {
-    if std::env::var_os(BE_A_SERVER).is_some() {
-        use clap::Parser;
-        let options = [
-            "server",
-            "--listen",
-            "127.0.0.1:0",
-            "--domain",
-            "example.org",
-        ];
-        let options = super::example::options::Options::parse_from(options);
-        super::example::run(options).await.unwrap();
+async fn a_client_that_does_not_read_cannot_keep_the_server_from_ending() {
+    let server = server_with("--rate 1000000000 --max-queue 100000000").await;
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    let deaf = Client::bound(server.address(), "bob", "deaf").await;
+    // More than the buffers of both systems hold, so that it waits here.
+    let body = "x".repeat(200_000);
+    for _ in 0..100 {
+        let message = format!("<message to='bob@example.org/deaf'><body>{body}</body></message>");
+        alice.send(&message).await;
     }
+    alice.expect_nothing().await;
+    server.shut_down().await;
+    alice.expect_end("system-shutdown").await;
+    drop(deaf);
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_is_asked_to_terminate_says_goodbye_and_exits_well() {
-    let mut process = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "lifecycle::be_a_server", "--nocapture"])
-        .env(BE_A_SERVER, "yes")
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let output = std::io::BufReader::new(process.stdout.take().unwrap());
-    let mut output = std::io::BufRead::lines(output).map(Result::unwrap);
-    let address = output
-        .find_map(|line| Some(line.split_once("listening on ")?.1.to_owned()))
-        .unwrap();
-    let mut client = Client::available(address.parse().unwrap(), "alice", "phone").await;
-    let id = process.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &id])
-            .status()
-            .unwrap()
-            .success()
-    );
-    client.expect_end("system-shutdown").await;
-    assert!(process.wait().unwrap().success());
+async fn a_server_that_ends_waits_for_what_follows_from_it() {
+    let server = server().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    let bob = Client::available(server.address(), "bob", "desk").await;
+    alice.send("<message to='bob@example.org'/>").await;
+    // Nobody reads any more, and nobody says goodbye.
+    drop(bob);
+    drop(alice);
+    server.shut_down().await;
 }

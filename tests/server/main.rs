@@ -8,6 +8,7 @@ mod layers;
 mod lifecycle;
 mod login;
 mod presence;
+mod process;
 mod rooms;
 mod services;
 

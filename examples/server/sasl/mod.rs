@@ -51,6 +51,13 @@ pub struct Success {
     pub data: Option<Vec<u8>>,
 }
 
+/// An attempt that failed, and whose name it bore if it got that far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refused {
+    pub failure: Failure,
+    pub name: Option<NodePart>,
+}
+
 /// RFC 6120 §6.5, as far as we have cause for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -86,6 +93,24 @@ impl Mechanism {
     }
 }
 
+impl Failure {
+    fn of(self, name: NodePart) -> Refused {
+        Refused {
+            failure: self,
+            name: Some(name),
+        }
+    }
+}
+
+impl From<Failure> for Refused {
+    fn from(failure: Failure) -> Self {
+        Self {
+            failure,
+            name: None,
+        }
+    }
+}
+
 impl Exchange {
     pub fn begin(mechanism: Mechanism) -> Self {
         Self(match mechanism {
@@ -103,7 +128,7 @@ impl Exchange {
         message: &[u8],
         accounts: &Accounts,
         nonce: &str,
-    ) -> Result<Step, Failure> {
+    ) -> Result<Step, Refused> {
         let message = std::str::from_utf8(message).map_err(|_| Failure::MalformedRequest)?;
         match self.0 {
             State::Plain => {
@@ -112,9 +137,9 @@ impl Exchange {
                 // Any of our sets of keys will do; this is the stronger one.
                 let keys = accounts.keys(&name, Hash::Sha256);
                 if !keys.fit(Hash::Sha256, login.password) {
-                    return Err(Failure::NotAuthorized);
+                    return Err(Failure::NotAuthorized.of(name));
                 }
-                succeed(accounts, &name, login.authzid, None)
+                succeed(accounts, name, login.authzid, None)
             }
             State::ScramFirst(hash) => {
                 let first = scram::ClientFirst::parse(message)?;
@@ -127,9 +152,12 @@ impl Exchange {
                 ))
             }
             State::ScramLast(waiting, name) => {
-                let proven = waiting.check(message)?;
+                let proven = match waiting.check(message) {
+                    Ok(proven) => proven,
+                    Err(failure) => return Err(failure.of(name)),
+                };
                 let data = Some(proven.answer.into_bytes());
-                succeed(accounts, &name, proven.authzid.as_deref(), data)
+                succeed(accounts, name, proven.authzid.as_deref(), data)
             }
         }
     }
@@ -165,14 +193,14 @@ fn prepare(name: &str) -> Result<NodePart, Failure> {
 /// if there is one, is the account's own bare JID.
 fn succeed(
     accounts: &Accounts,
-    name: &NodePart,
+    name: NodePart,
     authzid: Option<&str>,
     data: Option<Vec<u8>>,
-) -> Result<Step, Failure> {
-    let account = accounts.address(name);
+) -> Result<Step, Refused> {
+    let account = accounts.address(&name);
     match authzid {
         Some(other) if BareJid::new(other).ok().as_ref() != Some(&account) => {
-            Err(Failure::InvalidAuthzid)
+            Err(Failure::InvalidAuthzid.of(name))
         }
         _ => Ok(Step::Success(Success { account, data })),
     }

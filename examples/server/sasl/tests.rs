@@ -15,7 +15,10 @@ fn accounts() -> Accounts {
 }
 
 fn plain(message: &str) -> Result<Success, Failure> {
-    match Exchange::begin(Mechanism::Plain).respond(message.as_bytes(), &accounts(), "n")? {
+    match Exchange::begin(Mechanism::Plain)
+        .respond(message.as_bytes(), &accounts(), "n")
+        .map_err(|refused| refused.failure)?
+    {
         Step::Success(success) => Ok(success),
         Step::Challenge(..) => panic!("PLAIN has one message"),
     }
@@ -23,7 +26,10 @@ fn plain(message: &str) -> Result<Success, Failure> {
 
 fn challenge(first: &str, accounts: &Accounts, nonce: &str) -> Result<String, Failure> {
     let exchange = Exchange::begin(Mechanism::Scram(Hash::Sha256));
-    match exchange.respond(first.as_bytes(), accounts, nonce)? {
+    match exchange
+        .respond(first.as_bytes(), accounts, nonce)
+        .map_err(|refused| refused.failure)?
+    {
         Step::Challenge(_, challenge) => Ok(String::from_utf8(challenge).unwrap()),
         Step::Success(_) => panic!("nothing is proven"),
     }
@@ -72,10 +78,24 @@ fn nobody_acts_for_another() {
 }
 
 #[test]
+fn a_refusal_says_whose_name_was_tried() {
+    let refused = |message: &[u8]| {
+        let outcome = Exchange::begin(Mechanism::Plain).respond(message, &accounts(), "n");
+        outcome.err().unwrap().name.map(|name| name.to_string())
+    };
+    assert_eq!(refused(b"\0alice\0wrong").as_deref(), Some("alice"));
+    assert_eq!(
+        refused(b"bob@example.org\0alice\0secret").as_deref(),
+        Some("alice")
+    );
+    assert_eq!(refused(b"\0alice"), None);
+}
+
+#[test]
 fn a_message_that_is_not_text_is_malformed() {
     for mechanism in MECHANISMS {
         let outcome = Exchange::begin(mechanism).respond(b"\0\xff\0x", &accounts(), "n");
-        assert_eq!(outcome.err(), Some(Failure::MalformedRequest));
+        assert_eq!(outcome.err(), Some(Failure::MalformedRequest.into()));
     }
 }
 

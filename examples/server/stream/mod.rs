@@ -20,7 +20,7 @@ use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_xmpp::flow::End;
 use tower_xmpp::stanza::{Element, Frame, Stanza, Type, ns};
-use tracing::{debug, info};
+use tracing::info;
 
 use super::entrance::Entrance;
 use super::random;
@@ -35,16 +35,18 @@ pub use words::Fault;
 const LINGER: Duration = Duration::from_secs(5);
 
 /// How the reading of a stream came to its end.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Ending {
-    /// The client closed the stream.
+    #[error("the client closed the stream")]
     Closed,
-    /// The connection broke.
+    #[error("the connection broke")]
     Lost,
     /// What the client did, or did not do, ends the stream.
+    #[error("{}: {}", .0.condition(), .0)]
     Fault(Fault),
     /// Somebody else has finished the queue: the server shuts down, another
     /// client bound the resource, or too much waited to be written.
+    #[error("it was ended from elsewhere")]
     Finished,
 }
 
@@ -100,7 +102,7 @@ async fn converse<R: AsyncRead + Unpin>(
         Ok(session) => {
             info!(session = %session.jid(), "session begins");
             let ending = talk(entrance, inlet, queue, &session).await;
-            info!(session = %session.jid(), ?ending, "session ends");
+            info!(session = %session.jid(), why = %ending, "session ends");
             let how = match ending {
                 Ending::Closed => End::Clean,
                 _ => End::Lost,
@@ -110,7 +112,7 @@ async fn converse<R: AsyncRead + Unpin>(
             return;
         }
     };
-    debug!(?ending, "no session came of it");
+    info!(why = %ending, "no session came of it");
     last_words(queue, &mut negotiation, ending);
 }
 

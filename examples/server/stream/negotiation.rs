@@ -5,13 +5,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use jid::{BareJid, ResourcePart};
+use jid::{BareJid, NodeRef, ResourcePart};
 use tower_xmpp::stanza::{Condition, Element, ElementRef, Frame, Stanza, StreamHeader, Type, ns};
 use tracing::info;
 
 use super::super::accounts::Accounts;
 use super::super::random;
-use super::super::sasl::{self, Exchange, Failure, MECHANISMS, Mechanism, Step};
+use super::super::sasl::{self, Exchange, Failure, MECHANISMS, Mechanism, Refused, Step};
 use super::words::{Fault, escape};
 
 const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
@@ -164,6 +164,7 @@ impl Negotiation {
             return Next::Fail(String::new(), Fault::NotAuthorized);
         };
         *exchange = None;
+        let step = step.map_err(Refused::from);
         let step = step.and_then(|(exchange, data)| match data {
             Some(data) => exchange.respond(&data, &self.accounts, &random::id()),
             None => Ok(Step::Challenge(exchange, vec![])),
@@ -171,7 +172,7 @@ impl Negotiation {
         self.step(step)
     }
 
-    fn step(&mut self, step: Result<Step, Failure>) -> Next {
+    fn step(&mut self, step: Result<Step, Refused>) -> Next {
         match step {
             Ok(Step::Challenge(exchange, challenge)) => {
                 self.phase = Phase::Anonymous(Some(exchange));
@@ -184,9 +185,9 @@ impl Negotiation {
                 let data = data.unwrap_or_default();
                 Next::SayAndRestart(format!("<success xmlns='{SASL}'>{data}</success>"))
             }
-            Err(failure) => {
+            Err(Refused { failure, name }) => {
                 self.tries -= 1;
-                info!(%failure, "login failed");
+                info!(name = name.as_deref().map(NodeRef::as_str), %failure, "login failed");
                 let failure = format!("<failure xmlns='{SASL}'><{failure}/></failure>");
                 match self.tries {
                     0 => Next::Fail(failure, Fault::TooManyTries),

@@ -1,0 +1,166 @@
+//! The server as a process of its own: its command line, what it tells the
+//! admin, and how it ends when it is told to.
+
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
+use std::process::{Child, Command, Stdio};
+
+use super::client::*;
+
+/// When this test binary is run with this set, one of its tests is a server
+/// with these options.
+const BE_A_SERVER: &str = "TOWER_XMPP_TEST_BE_A_SERVER";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn be_a_server() {
+    use clap::Parser;
+    if let Ok(options) = std::env::var(BE_A_SERVER) {
+        let line = ["server"].into_iter().chain(options.split_whitespace());
+        let options = super::example::options::Options::parse_from(line);
+        if let Err(error) = super::example::run(options).await {
+            eprintln!("error: {error}");
+            std::process::exit(1);
+        }
+    }
+}
+
+struct Process(Child);
+
+impl Process {
+    fn start(options: &str) -> Self {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "process::be_a_server", "--nocapture"])
+            .env(BE_A_SERVER, options)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn();
+        Self(child.unwrap())
+    }
+
+    /// Waits until it says where it listens.
+    fn address(&mut self) -> SocketAddr {
+        let output = BufReader::new(self.0.stdout.as_mut().unwrap());
+        let mut lines = output.lines().map(Result::unwrap);
+        let address = lines.find_map(|line| Some(line.split_once("listening on ")?.1.to_owned()));
+        address.unwrap().parse().unwrap()
+    }
+
+    fn signal(&self, name: &str) {
+        let id = self.0.id().to_string();
+        let killed = Command::new("kill").args([name, &id]).status();
+        assert!(killed.unwrap().success());
+    }
+
+    /// Whether it ended well, and all that it said on standard error.
+    fn end(mut self) -> (bool, String) {
+        let mut said = String::new();
+        let mut stderr = self.0.stderr.take().unwrap();
+        stderr.read_to_string(&mut said).unwrap();
+        (self.0.wait().unwrap().success(), said)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It has ended already, or a test has failed.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+const LISTEN: &str = "--listen 127.0.0.1:0 --domain example.org";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_told_to_end_says_goodbye_and_exits_well() {
+    for signal in ["-TERM", "-INT"] {
+        let mut process = Process::start(LISTEN);
+        let mut client = Client::available(process.address(), "alice", "phone").await;
+        process.signal(signal);
+        client.expect_end("system-shutdown").await;
+        assert!(process.end().0);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_tells_who_did_what_and_never_what_was_said() {
+    let options = format!("{LISTEN} --account alice:pass-alice --account bob:bob --log trace");
+    let mut process = Process::start(&options);
+    let address = process.address();
+    let mut bob = Client::available(address, "bob", "desk").await;
+    let mut alice = Client::open(address).await;
+    alice.send(&plain("alice", "pass-wrong")).await;
+    alice.nonza().await;
+    alice.send(&plain("alice", "pass-alice")).await;
+    alice.nonza().await;
+    alice.restart().await;
+    alice.bind("phone").await;
+    alice
+        .send(
+            "<message to='bob@example.org/desk' id='m1'><body>sesame</body>\
+             <subject>sesame</subject><x xmlns='some:thing' a='sesame'>sesame</x></message>",
+        )
+        .await;
+    assert_eq!(bob.stanza().await.id(), Some("m1"));
+    alice
+        .send("<message from='bob@example.org'><body>sesame</body></message>")
+        .await;
+    alice.expect_end("invalid-from").await;
+    bob.send("<message><body>sesame</bodi>").await;
+    bob.expect_end("not-well-formed").await;
+    process.signal("-TERM");
+    let (ended_well, log) = process.end();
+    assert!(ended_well);
+    for told in [
+        "listening",
+        "login failed name=\"alice\" failure=not-authorized",
+        "session begins session=alice@example.org/phone",
+        "peer=127.0.0.1:",
+        "from=\"alice@example.org/phone\" to=\"bob@example.org/desk\"",
+        "session ends session=alice@example.org/phone why=invalid-from",
+        "session ends session=bob@example.org/desk why=not-well-formed",
+        "shutting down",
+    ] {
+        assert!(log.contains(told), "{told:?} is not in\n{log}");
+    }
+    for secret in ["sesame", "pass-"] {
+        assert!(!log.contains(secret), "{secret:?} is in\n{log}");
+    }
+}
+
+#[test]
+fn options_that_cannot_be_served_end_the_server_with_the_reason() {
+    for (options, reason) in [
+        ("--listen 0.0.0.0:0", "not a loopback address"),
+        ("--listen 127.0.0.1:0 --log a=b=c", "error:"),
+    ] {
+        let (ended_well, said) = Process::start(options).end();
+        assert!(!ended_well, "{options}");
+        assert!(said.contains(reason), "{options}: {said}");
+    }
+}
+
+#[test]
+fn the_help_names_every_option() {
+    use clap::CommandFactory;
+    let mut command = super::example::options::Options::command();
+    let help = command.render_long_help().to_string();
+    for option in [
+        "--listen <ADDR>",
+        "--domain <DOMAIN>",
+        "--account <NAME:PASSWORD>",
+        "--log <LEVEL>",
+        "--max-stanza <BYTES>",
+        "--max-depth <LEVELS>",
+        "--max-streams <COUNT>",
+        "--rate <BYTES>",
+        "--max-queue <BYTES>",
+        "--login-timeout <SECONDS>",
+        "--idle-timeout <SECONDS>",
+        "--help",
+    ] {
+        assert!(help.contains(option), "{option} is not in\n{help}");
+    }
+    for default in ["127.0.0.1:5222", "localhost", "alice:alice", "bob:bob"] {
+        assert!(help.contains(default), "{default} is not in\n{help}");
+    }
+}
