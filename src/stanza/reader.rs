@@ -62,6 +62,8 @@ pub struct StreamHeader {
 /// ```
 pub struct Reader {
     limits: Limits,
+    /// What `limits.stanza_bytes` was at first.
+    most_bytes: usize,
     scan: Scan,
     /// What was pushed lately.
     buffer: Vec<u8>,
@@ -97,6 +99,7 @@ impl Reader {
     pub fn new(limits: Limits) -> Self {
         Reader {
             limits,
+            most_bytes: limits.stanza_bytes,
             scan: stream_scan(&limits),
             buffer: Vec::new(),
             done: 0,
@@ -141,9 +144,19 @@ impl Reader {
     pub fn restart(&mut self) {
         self.seen = self.done;
         self.origin = 0;
-        self.scan = stream_scan(&self.limits);
+        self.scan = stream_scan(&Limits {
+            stanza_bytes: self.most_bytes,
+            ..self.limits
+        });
         self.content = None;
         self.state = State::Header;
+    }
+
+    /// Lets a stanza have this many bytes from now on, but never more than
+    /// the limits it was made with: a peer that has not said who it is needs
+    /// little.
+    pub fn set_stanza_bytes(&mut self, bytes: usize) {
+        self.limits.stanza_bytes = bytes.min(self.most_bytes);
     }
 
     /// How many bytes it holds.

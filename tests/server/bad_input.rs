@@ -81,6 +81,34 @@ async fn a_stanza_that_is_too_large_ends_the_stream() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_stranger_may_say_little() {
+    let server = server().await;
+    let much = "x".repeat(10_000);
+    for said in [
+        format!("<auth xmlns='urn:ietf:params:xml:ns:xmpp-sasl' mechanism='PLAIN'>{much}</auth>"),
+        format!("<auth mechanism='{much}"),
+        format!("<a>{}", "<b>x</b>".repeat(2_000)),
+        format!("<{much}"),
+    ] {
+        let mut stranger = Client::open(server.address()).await;
+        let _ = stranger.try_send(&said).await;
+        stranger.expect_end("policy-violation").await;
+    }
+    let mut header = Client::connect(server.address()).await;
+    let _ = header
+        .try_send(&HEADER.replace("to=", &format!("a='{much}' to=")))
+        .await;
+    header.frame().await;
+    header.expect_end("policy-violation").await;
+    // Who has logged in may say more.
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    let message = format!("<message to='bob@example.org' id='m'><body>{much}</body></message>");
+    alice.send(&message).await;
+    assert_eq!(alice.stanza().await.id(), Some("m"));
+    expect_unharmed(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stanza_that_is_too_deep_ends_the_stream() {
     let server = server_with("--max-depth 5").await;
     let nested = |depth: usize| {

@@ -10,6 +10,10 @@ use super::super::options::Limits;
 use super::throttle::Throttle;
 use super::words::Fault;
 
+/// Largest stanza of a client that has not logged in, in bytes: the least
+/// that RFC 6120 §13.12 allows.
+const STRANGER: usize = 10_000;
+
 pub struct Inlet<R> {
     socket: R,
     reader: Reader,
@@ -31,14 +35,15 @@ pub enum NoFrame {
 impl<R: AsyncRead + Unpin> Inlet<R> {
     pub fn new(socket: R, limits: &Limits) -> Self {
         let now = Instant::now();
-        let reader = ReaderLimits {
+        let mut reader = Reader::new(ReaderLimits {
             stanza_bytes: limits.max_stanza,
             depth: limits.max_depth,
             ..ReaderLimits::default()
-        };
+        });
+        reader.set_stanza_bytes(STRANGER);
         Self {
             socket,
-            reader: Reader::new(reader),
+            reader,
             throttle: Throttle::new(limits.rate, now),
             resume: now,
             buffer: Box::new([0; 4096]),
@@ -63,6 +68,11 @@ impl<R: AsyncRead + Unpin> Inlet<R> {
                 }
             }
         }
+    }
+
+    /// The client has logged in, and may send as much as any.
+    pub fn trust(&mut self, limits: &Limits) {
+        self.reader.set_stanza_bytes(limits.max_stanza);
     }
 
     /// The client begins a new stream on the same connection.

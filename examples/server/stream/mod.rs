@@ -145,6 +145,7 @@ async fn log_in<R: AsyncRead + Unpin>(
             Next::SayAndRestart(words) => {
                 write(queue, &words);
                 inlet.restart();
+                inlet.trust(entrance.limits());
             }
             Next::Bind(binding) => {
                 let jid = binding.account.with_resource(&binding.resource);

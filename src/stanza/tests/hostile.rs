@@ -301,6 +301,24 @@ fn a_stream_of_many_stanzas_in_one_piece_is_no_large_stanza() {
 }
 
 #[test]
+fn a_peer_may_send_more_once_it_is_known_but_never_more_than_at_all() {
+    let read = |allowed: &[usize], length: usize| {
+        let mut reader = opened();
+        for bytes in allowed {
+            reader.set_stanza_bytes(*bytes);
+        }
+        reader.push(format!("<message><body>{}</body></message>", "a".repeat(length)).as_bytes());
+        reader.next().map(|frame| frame.is_some())
+    };
+    let refused = Err(StreamError::PolicyViolation(Limit::StanzaBytes));
+    assert_eq!(read(&[500], 400), Ok(true));
+    assert_eq!(read(&[500], 500), refused);
+    assert_eq!(read(&[500, 1_000], 500), Ok(true));
+    assert_eq!(read(&[500, 1_000_000], 1_900), Ok(true));
+    assert_eq!(read(&[1_000_000], 2_000), refused);
+}
+
+#[test]
 fn a_stream_restarts_and_keeps_what_came_early() {
     let mut reader = opened();
     reader
