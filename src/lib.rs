@@ -46,6 +46,7 @@
 //! |---|---|
 //! | `archive` | [`archive`] and [`store::MemoryArchive`] |
 //! | `fork` | [`fork`] |
+//! | `sqlite` | `store::SqliteArchive`: archives in a file, SQLite compiled in |
 //! | `testkit` | [`testkit`] |
 //! | `tracing`, `metrics` | spans and events, figures per layer, through those crates |
 //! | `minidom-0_19`, `xmpp-parsers-0_23` | conversions between [`stanza::Stanza`] and that crate's types |

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jid::BareJid;
-use tower_xmpp::archive::{Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Row};
+use tower_xmpp::archive::{
+    Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Preferences, Row,
+};
 use tower_xmpp::fork::ForkLayer;
-use tower_xmpp::stanza::Stanza;
+use tower_xmpp::stanza::{Stanza, Time};
 use tower_xmpp::store::MemoryArchive;
 use tower_xmpp::testkit::invariants::Invariant;
 use tower_xmpp::testkit::{Carbon, Session, Sessions, Slow, World, slow, xml};
@@ -53,6 +55,31 @@ impl ArchiveStore for SlowArchive {
 
     async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError> {
         self.store.page(owner, page).await
+    }
+
+    async fn replace(
+        &self,
+        owner: &BareJid,
+        id: &str,
+        stanza: Arc<[u8]>,
+    ) -> Result<bool, ArchiveError> {
+        self.store.replace(owner, id, stanza).await
+    }
+
+    async fn expire(&self, before: Time) -> Result<u64, ArchiveError> {
+        self.store.expire(before).await
+    }
+
+    async fn preferences(&self, owner: &BareJid) -> Result<Option<Preferences>, ArchiveError> {
+        self.store.preferences(owner).await
+    }
+
+    async fn set_preferences(
+        &self,
+        owner: &BareJid,
+        preferences: Preferences,
+    ) -> Result<(), ArchiveError> {
+        self.store.set_preferences(owner, preferences).await
     }
 
     async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {

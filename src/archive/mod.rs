@@ -100,11 +100,15 @@
 //! ```
 
 mod layer;
+mod page;
 mod port;
+mod preferences;
 mod rules;
 #[cfg(test)]
 mod tests;
 
 pub use layer::{Archive, ArchiveLayer};
-pub use port::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Position, Row};
+pub use page::Page;
+pub use port::{Accepted, ArchiveError, ArchiveStore, Durable, Entry, Position, Row};
+pub use preferences::{DefaultPreference, InvalidPreferences, Preferences};
 pub use rules::{Decision, Direction, Settings, Skip, Why, cleanse, decide, new_id, stamp};

@@ -1,16 +1,21 @@
 use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use async_trait::async_trait;
+use futures::future::BoxFuture;
 use jid::{BareJid, Jid};
 use thiserror::Error;
 
 use crate::stanza::{MessageType, Time};
 
-use super::Direction;
+use super::{Direction, Page, Preferences};
 
-/// Where archives are kept: one per account, each a row of messages in the
-/// order in which they were appended.
+/// Where archives are kept: one per account or room, each a row of messages in
+/// the order in which they were appended.
 ///
 /// A store is asked by address and told by value, and may be told the same
 /// thing twice; nothing in it presumes one process. The library's own are in
@@ -20,11 +25,14 @@ use super::Direction;
 pub trait ArchiveStore: Send + Sync + 'static {
     /// Puts a message at the end of its owner's archive. When this returns,
     /// the message has its place there: messages appended later come after it.
+    /// Whether it outlives a crash, [`Accepted::durable`] tells.
     ///
     /// Appending the same row again changes nothing and returns its place.
     ///
     /// A full archive drops its oldest messages, and leaves no holes
-    /// (XEP-0313 §3.2); their IDs are not used again.
+    /// (XEP-0313 §3.2). Their IDs are not used again: those that begin with
+    /// `-` are random and never come twice; the others a store remembers for
+    /// longer than the message, and answers with [`ArchiveError::IdTaken`].
     ///
     /// # Errors
     ///
@@ -46,7 +54,49 @@ pub trait ArchiveStore: Send + Sync + 'static {
     /// The store could not be read.
     async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError>;
 
-    /// Forgets the whole archive of an account that is no more.
+    /// Puts another stanza in the place of one that was taken back: ID, place,
+    /// time and addresses stay (XEP-0424 §4). Returns whether there was one.
+    /// What stood there is not kept.
+    ///
+    /// # Errors
+    ///
+    /// The message may still be there as it was.
+    async fn replace(
+        &self,
+        owner: &BareJid,
+        id: &str,
+        stanza: Arc<[u8]>,
+    ) -> Result<bool, ArchiveError>;
+
+    /// Drops, from the old end of every archive, what was taken in before this
+    /// time. It stops at the first message that is younger, so that no hole
+    /// comes about. Returns how many are gone.
+    ///
+    /// # Errors
+    ///
+    /// Some may be left.
+    async fn expire(&self, before: Time) -> Result<u64, ArchiveError>;
+
+    /// What the user wants archived; `None` if it never said.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    async fn preferences(&self, owner: &BareJid) -> Result<Option<Preferences>, ArchiveError>;
+
+    /// Sets what the user wants archived. It holds for ever when this returns.
+    ///
+    /// # Errors
+    ///
+    /// What was said before may still hold.
+    async fn set_preferences(
+        &self,
+        owner: &BareJid,
+        preferences: Preferences,
+    ) -> Result<(), ArchiveError>;
+
+    /// Forgets the whole archive and the preferences of an account that is no
+    /// more.
     ///
     /// # Errors
     ///
@@ -93,23 +143,22 @@ pub struct Entry {
 pub struct Position(pub u64);
 
 /// What [`ArchiveStore::append`] promises about a message it took.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 #[must_use = "tells where the message lies"]
 #[non_exhaustive]
 pub struct Accepted {
     /// Where it lies.
     pub position: Position,
+    /// When it outlives a crash.
+    pub durable: Durable,
 }
 
-/// Which part of an archive is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Page {
-    /// Only what comes after this place. It need not be taken any more.
-    pub after: Option<Position>,
-    /// At most so many, the oldest first.
-    pub limit: usize,
-}
+/// Resolves when an accepted message outlives a crash, or never will.
+///
+/// An error means that the message is not in the archive after all; its ID is
+/// not used again. Nobody need wait: the store goes on by itself.
+#[must_use = "until this resolves, a crash may take the message"]
+pub struct Durable(Option<BoxFuture<'static, Result<(), ArchiveError>>>);
 
 /// Why an archive did not do what it was asked.
 #[derive(Debug, Error)]
@@ -135,6 +184,9 @@ pub enum ArchiveError {
     /// The store has as many archives as it may have.
     #[error("the store holds {0} archives and takes no more")]
     TooManyArchives(usize),
+    /// There is no room for it: the disk is full.
+    #[error("the archive's store is full")]
+    NoRoom(#[source] Box<dyn Error + Send + Sync>),
     /// The store itself failed.
     #[error("the archive's store failed")]
     Store(#[source] Box<dyn Error + Send + Sync>),
@@ -164,22 +216,48 @@ impl Row {
 }
 
 impl Accepted {
-    /// Accepted at this place.
+    /// Accepted at this place, and as durable as it will ever be.
     pub fn at(position: Position) -> Self {
-        Self { position }
+        Self {
+            position,
+            durable: Durable(None),
+        }
+    }
+
+    /// Accepted at this place, and durable when the future resolves.
+    pub fn until(
+        position: Position,
+        durable: impl Future<Output = Result<(), ArchiveError>> + Send + 'static,
+    ) -> Self {
+        Self {
+            position,
+            durable: Durable(Some(Box::pin(durable))),
+        }
     }
 }
 
-impl Page {
-    /// The oldest `limit` messages.
-    pub fn oldest(limit: usize) -> Self {
-        Self { after: None, limit }
+impl Durable {
+    /// Whether there is nothing to wait for.
+    pub fn is_now(&self) -> bool {
+        self.0.is_none()
     }
+}
 
-    /// The same, beginning after a place.
-    #[must_use]
-    pub fn after(mut self, position: Position) -> Self {
-        self.after = Some(position);
-        self
+impl Future for Durable {
+    type Output = Result<(), ArchiveError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match &mut self.0 {
+            Some(durable) => durable.as_mut().poll(cx),
+            None => Poll::Ready(Ok(())),
+        }
+    }
+}
+
+impl fmt::Debug for Durable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Durable")
+            .field("is_now", &self.is_now())
+            .finish()
     }
 }

@@ -12,9 +12,13 @@
 
 use std::future::Future;
 
+use futures::future::join_all;
 use jid::BareJid;
 
-use crate::archive::{ArchiveError, ArchiveStore, Direction, Page, Position, Row};
+use crate::archive::{
+    ArchiveError, ArchiveStore, DefaultPreference, Direction, Entry, Page, Position, Preferences,
+    Row,
+};
 use crate::stanza::{MessageType, Stanza, Time};
 
 /// All rules of [`ArchiveStore`]; `empty` makes a new store for each.
@@ -32,6 +36,57 @@ where
     what_nobody_archived_is_not_there(&empty().await).await;
     the_archive_of_a_removed_account_is_gone(&empty().await).await;
     ids_are_plain_text_to_the_store(&empty().await).await;
+    a_page_may_be_of_the_newest_and_end_before_a_place(&empty().await).await;
+    a_page_has_what_all_its_bounds_admit(&empty().await).await;
+    what_is_replaced_keeps_its_id_place_and_time(&empty().await).await;
+    expiry_takes_from_the_old_end_and_leaves_no_hole(&empty().await).await;
+    preferences_are_kept_per_account(&empty().await).await;
+    many_may_append_at_once(&empty().await).await;
+}
+
+/// What outlives a restart, for stores that do: `open` opens the same store
+/// each time, and is called when the one before has been dropped.
+pub async fn archive_reopened<S, M>(mut open: impl FnMut() -> M)
+where
+    S: ArchiveStore,
+    M: Future<Output = S>,
+{
+    let alice = account("alice");
+    let preferences = Preferences {
+        never: vec![jid("bob@b.example")],
+        ..Preferences::default()
+    };
+    let mut rows = Vec::new();
+    let mut places = Vec::new();
+    {
+        let store = open().await;
+        for (number, id) in ["-a", "token.m1", "-c"].into_iter().enumerate() {
+            let mut row = row(&alice, id, &number.to_string());
+            row.at = Time::from_micros(1_234_567_890_123_456);
+            let accepted = store.append(row.clone()).await.expect("it is accepted");
+            places.push(accepted.position);
+            accepted.durable.await.expect("it is durable");
+            rows.push(row);
+        }
+        let set = store.set_preferences(&alice, preferences.clone()).await;
+        set.expect("preferences are set");
+    }
+    let store = open().await;
+    let there = store.page(&alice, Page::oldest(9)).await.expect("a page");
+    let expected = places.iter().zip(&rows);
+    let expected: Vec<_> = expected
+        .map(|(&position, row)| Entry {
+            position,
+            row: row.clone(),
+        })
+        .collect();
+    assert_eq!(there, expected, "every durable message is as it was");
+    let again = append(&store, rows[1].clone()).await;
+    assert_eq!(again, places[1], "what was durable is known again");
+    let next = append(&store, row(&alice, "-d", "hi")).await;
+    assert!(next > places[2], "places go on");
+    let kept = store.preferences(&alice).await.expect("the store reads");
+    assert_eq!(kept, Some(preferences));
 }
 
 /// A full archive, for stores with a quota: `store` is empty and takes `quota`
@@ -48,6 +103,15 @@ pub async fn archive_quota(store: &impl ArchiveStore, quota: usize) {
     for gone in ["-0", "-1", "-2"] {
         assert_eq!(get(store, &alice, gone).await, None, "{gone} is dropped");
     }
+    let carol = account("carol");
+    for number in 0..=quota {
+        append(store, row(&carol, &format!("token.{number}"), "hi")).await;
+    }
+    let reused = store.append(row(&carol, "token.0", "ho")).await;
+    assert!(
+        matches!(reused, Err(ArchiveError::IdTaken { .. })),
+        "an ID that a client made is not used again: {reused:?}"
+    );
     let bobs = ids(store, &account("bob"), Page::oldest(9)).await;
     assert_eq!(bobs, ["-0"], "one account's quota is not another's");
     let all = store.page(&alice, Page::oldest(1).after(Position(0))).await;
@@ -177,6 +241,185 @@ async fn ids_are_plain_text_to_the_store(store: &impl ArchiveStore) {
         assert_eq!(get(store, &alice, id).await, Some(wire(id)), "{id:?}");
     }
     assert_eq!(ids(store, &alice, Page::oldest(99)).await, odd);
+}
+
+async fn a_page_may_be_of_the_newest_and_end_before_a_place(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    let mut places = Vec::new();
+    for id in ["-a", "-b", "-c", "-d", "-e"] {
+        places.push(append(store, row(&alice, id, "hi")).await);
+    }
+    assert_eq!(ids(store, &alice, Page::newest(2)).await, ["-d", "-e"]);
+    let before = Page::newest(2).before(places[3]);
+    assert_eq!(ids(store, &alice, before).await, ["-b", "-c"]);
+    let before = Page::oldest(9).before(places[2]);
+    assert_eq!(ids(store, &alice, before).await, ["-a", "-b"]);
+    let between = Page::oldest(9).after(places[0]).before(places[3]);
+    assert_eq!(ids(store, &alice, between).await, ["-b", "-c"]);
+    let nothing = Page::newest(9).after(places[3]).before(places[1]);
+    assert_eq!(ids(store, &alice, nothing).await, [""; 0]);
+}
+
+async fn a_page_has_what_all_its_bounds_admit(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    let rows = [
+        (
+            "-a",
+            1,
+            "bob@b.example/x",
+            Direction::Incoming,
+            MessageType::Chat,
+        ),
+        (
+            "-b",
+            2,
+            "bob@b.example/y",
+            Direction::Outgoing,
+            MessageType::Chat,
+        ),
+        (
+            "-c",
+            3,
+            "carol@b.example",
+            Direction::Outgoing,
+            MessageType::Normal,
+        ),
+        (
+            "-d",
+            4,
+            "room@muc.example/Bob",
+            Direction::Incoming,
+            MessageType::Groupchat,
+        ),
+        (
+            "-e",
+            5,
+            "bob@b.example",
+            Direction::Incoming,
+            MessageType::Chat,
+        ),
+        (
+            "-f",
+            6,
+            "alice@a.example/desk",
+            Direction::Incoming,
+            MessageType::Chat,
+        ),
+    ];
+    for (id, at, with, direction, type_) in rows {
+        let mut row = row(&alice, id, "hi");
+        (row.at, row.with, row.direction, row.type_) =
+            (Time::from_secs(at), jid(with), direction, type_);
+        row.message_id = Some(format!("m{at}"));
+        append(store, row).await;
+    }
+    let with = |with: &str| Page::oldest(9).with(jid(with));
+    let bare = ids(store, &alice, with("bob@b.example")).await;
+    assert_eq!(bare, ["-a", "-b", "-e"], "a bare JID means its resources");
+    let full = ids(store, &alice, with("bob@b.example/x")).await;
+    assert_eq!(full, ["-a"], "a full JID means itself");
+    let oneself = ids(store, &alice, with("alice@a.example")).await;
+    assert_eq!(oneself, ["-f"]);
+    let mut page = Page::oldest(9);
+    (page.start, page.end) = (Some(Time::from_secs(2)), Some(Time::from_secs(4)));
+    assert_eq!(ids(store, &alice, page.clone()).await, ["-b", "-c", "-d"]);
+    page.groupchat = false;
+    assert_eq!(ids(store, &alice, page.clone()).await, ["-b", "-c"]);
+    page.direction = Some(Direction::Outgoing);
+    page.message_id = Some("m3".to_owned());
+    assert_eq!(ids(store, &alice, page.clone()).await, ["-c"]);
+    page.message_id = Some("m4".to_owned());
+    assert_eq!(ids(store, &alice, page).await, [""; 0]);
+    let last = Page::newest(1).with(jid("bob@b.example"));
+    assert_eq!(ids(store, &alice, last).await, ["-e"]);
+}
+
+async fn what_is_replaced_keeps_its_id_place_and_time(store: &impl ArchiveStore) {
+    let alice = account("alice");
+    let position = append(store, row(&alice, "-a", "secret")).await;
+    append(store, row(&alice, "-b", "hi")).await;
+    let replaced = store.replace(&alice, "-a", wire("gone").into()).await;
+    assert!(replaced.expect("the store writes"));
+    let mut expected = row(&alice, "-a", "secret");
+    expected.stanza = wire("gone").into();
+    let there = store.get(&alice, "-a").await.expect("the store reads");
+    let expected = Entry {
+        position,
+        row: expected,
+    };
+    assert_eq!(there, Some(expected));
+    assert_eq!(ids(store, &alice, Page::oldest(9)).await, ["-a", "-b"]);
+    let missing = store.replace(&alice, "-z", wire("gone").into()).await;
+    assert!(!missing.expect("the store reads"));
+    let bob = account("bob");
+    let other = store.replace(&bob, "-a", wire("gone").into()).await;
+    assert!(!other.expect("the store reads"));
+}
+
+async fn expiry_takes_from_the_old_end_and_leaves_no_hole(store: &impl ArchiveStore) {
+    let (alice, bob) = (account("alice"), account("bob"));
+    for (id, at) in [("-a", 1), ("-b", 5), ("-c", 2), ("-d", 9)] {
+        let mut row = row(&alice, id, "hi");
+        row.at = Time::from_secs(at);
+        append(store, row).await;
+    }
+    append(store, row(&bob, "-a", "hi")).await;
+    let gone = store.expire(Time::from_secs(3)).await;
+    assert_eq!(gone.expect("the store writes"), 2);
+    assert_eq!(
+        ids(store, &alice, Page::oldest(9)).await,
+        ["-b", "-c", "-d"]
+    );
+    assert_eq!(ids(store, &bob, Page::oldest(9)).await, [""; 0]);
+    assert_eq!(get(store, &alice, "-a").await, None);
+    let gone = store.expire(Time::from_secs(99)).await;
+    assert_eq!(gone.expect("the store writes"), 3);
+    let place = append(store, row(&alice, "-e", "hi")).await;
+    assert_eq!(ids(store, &alice, Page::oldest(9)).await, ["-e"]);
+    let after = Page::oldest(9).after(place);
+    assert_eq!(ids(store, &alice, after).await, [""; 0]);
+}
+
+async fn preferences_are_kept_per_account(store: &impl ArchiveStore) {
+    let (alice, bob) = (account("alice"), account("bob"));
+    let kept = async |owner| store.preferences(owner).await.expect("the store reads");
+    assert_eq!(kept(&alice).await, None, "who said nothing has none");
+    let never = Preferences {
+        default: DefaultPreference::Never,
+        always: vec![jid("carol@c.example/Ä'&<"), jid("dan@d.example")],
+        never: Vec::new(),
+    };
+    for preferences in [never.clone(), Preferences::default(), never.clone()] {
+        let set = store.set_preferences(&alice, preferences.clone()).await;
+        set.expect("the store writes");
+        assert_eq!(kept(&alice).await, Some(preferences));
+    }
+    assert_eq!(kept(&bob).await, None);
+    append(store, row(&alice, "-a", "hi")).await;
+    assert_eq!(kept(&alice).await, Some(never));
+    store.remove(&alice).await.expect("the archive is removed");
+    assert_eq!(kept(&alice).await, None);
+}
+
+async fn many_may_append_at_once(store: &impl ArchiveStore) {
+    let owners = [account("alice"), account("bob"), account("carol")];
+    let appended = (0..99).map(|number| {
+        let owner = &owners[number % 3];
+        async move {
+            let row = row(owner, &format!("-{number}"), "hi");
+            let accepted = store.append(row).await.expect("it is accepted");
+            accepted.durable.await.expect("it is durable");
+            (accepted.position, number)
+        }
+    });
+    let mut appended = join_all(appended).await;
+    appended.sort_unstable();
+    for (index, owner) in owners.iter().enumerate() {
+        let mine = appended.iter().filter(|(_, number)| number % 3 == index);
+        let expected: Vec<_> = mine.map(|(_, number)| format!("-{number}")).collect();
+        let there = ids(store, owner, Page::oldest(99)).await;
+        assert_eq!(there, expected, "each once, in the order of their places");
+    }
 }
 
 async fn append(store: &impl ArchiveStore, row: Row) -> Position {

@@ -1,14 +1,18 @@
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use jid::BareJid;
 
-use crate::archive::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Position, Row};
+use crate::archive::{
+    Accepted, ArchiveError, ArchiveStore, Entry, Page, Position, Preferences, Row,
+};
+use crate::stanza::Time;
 
 /// Archives in memory: bounded, fast, and gone with the process.
 ///
-/// A full archive drops its oldest messages. A store that holds as many
+/// A full archive drops its oldest messages, and remembers the IDs of as many
+/// of them as it may hold messages, if clients made them. A store that holds as many
 /// archives as it may refuses the next with
 /// [`ArchiveError::TooManyArchives`], and serves the others as before.
 #[derive(Debug, Default)]
@@ -35,8 +39,11 @@ struct Account {
     /// By position, oldest first.
     entries: VecDeque<Entry>,
     by_id: HashMap<String, Position>,
+    /// Computed IDs of messages that are gone, oldest first; `by_id` has them.
+    spent: VecDeque<String>,
     bytes: usize,
     last: u64,
+    preferences: Option<Preferences>,
 }
 
 impl MemoryArchive {
@@ -72,11 +79,11 @@ impl ArchiveStore for MemoryArchive {
         let account = archives.entry(row.owner.clone()).or_default();
         let position = match account.find(&row.id) {
             Some(there) if there.row == row => there.position,
-            Some(_) => {
+            None if !account.by_id.contains_key(&row.id) => account.push(row, bytes, &self.limits),
+            _ => {
                 let Row { owner, id, .. } = row;
                 return Err(ArchiveError::IdTaken { owner, id });
             }
-            None => account.push(row, bytes, &self.limits),
         };
         Ok(Accepted::at(position))
     }
@@ -92,13 +99,83 @@ impl ArchiveStore for MemoryArchive {
         let Some(account) = archives.get(owner) else {
             return Ok(Vec::new());
         };
+        let entries = &account.entries;
         let start = page.after.map_or(0, |after| {
-            account
-                .entries
-                .partition_point(|entry| entry.position <= after)
+            entries.partition_point(|entry| entry.position <= after)
         });
-        let entries = account.entries.range(start..).take(page.limit);
-        Ok(entries.cloned().collect())
+        let end = page.before.map_or(entries.len(), |before| {
+            entries.partition_point(|entry| entry.position < before)
+        });
+        let admitted = entries
+            .range(start..end.max(start))
+            .filter(|entry| page.admits(entry));
+        if !page.newest {
+            return Ok(admitted.take(page.limit).cloned().collect());
+        }
+        let mut found: Vec<_> = admitted.rev().take(page.limit).cloned().collect();
+        found.reverse();
+        Ok(found)
+    }
+
+    async fn replace(
+        &self,
+        owner: &BareJid,
+        id: &str,
+        stanza: Arc<[u8]>,
+    ) -> Result<bool, ArchiveError> {
+        let mut archives = self.archives();
+        let Some(account) = archives.get_mut(owner) else {
+            return Ok(false);
+        };
+        let Some(index) = account.index(id) else {
+            return Ok(false);
+        };
+        let row = &mut account.entries[index].row;
+        account.bytes -= weight(row);
+        row.stanza = stanza;
+        account.bytes += weight(row);
+        account.shrink(&self.limits);
+        Ok(true)
+    }
+
+    async fn expire(&self, before: Time) -> Result<u64, ArchiveError> {
+        let mut gone = 0;
+        #[expect(
+            clippy::iter_over_hash_type,
+            reason = "archives do not know each other"
+        )]
+        for account in self.archives().values_mut() {
+            while account
+                .entries
+                .front()
+                .is_some_and(|entry| entry.row.at < before)
+            {
+                account.drop_oldest(&self.limits);
+                gone += 1;
+            }
+        }
+        Ok(gone)
+    }
+
+    async fn preferences(&self, owner: &BareJid) -> Result<Option<Preferences>, ArchiveError> {
+        let archives = self.archives();
+        Ok(archives
+            .get(owner)
+            .and_then(|account| account.preferences.clone()))
+    }
+
+    async fn set_preferences(
+        &self,
+        owner: &BareJid,
+        preferences: Preferences,
+    ) -> Result<(), ArchiveError> {
+        let mut archives = self.archives();
+        let held = archives.len();
+        if held >= self.limits.accounts && !archives.contains_key(owner) {
+            return Err(ArchiveError::TooManyArchives(held));
+        }
+        archives.entry(owner.clone()).or_default().preferences = Some(preferences);
+        Ok(())
     }
 
     async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {
@@ -109,12 +186,14 @@ impl ArchiveStore for MemoryArchive {
 
 impl Account {
     fn find(&self, id: &str) -> Option<&Entry> {
+        self.entries.get(self.index(id)?)
+    }
+
+    fn index(&self, id: &str) -> Option<usize> {
         let position = self.by_id.get(id)?;
-        let index = self
-            .entries
+        self.entries
             .binary_search_by_key(position, |entry| entry.position)
-            .ok()?;
-        self.entries.get(index)
+            .ok()
     }
 
     /// Adds a row, and drops the oldest ones until all fit. The new row is
@@ -125,13 +204,31 @@ impl Account {
         self.bytes += bytes;
         self.by_id.insert(row.id.clone(), position);
         self.entries.push_back(Entry { position, row });
-        while (self.entries.len() > limits.messages.max(1) || self.bytes > limits.bytes)
-            && let Some(oldest) = self.entries.pop_front()
-        {
-            self.bytes -= weight(&oldest.row);
-            self.by_id.remove(&oldest.row.id);
-        }
+        self.shrink(limits);
         position
+    }
+
+    fn shrink(&mut self, limits: &MemoryArchiveLimits) {
+        while self.entries.len() > limits.messages.max(1) || self.bytes > limits.bytes {
+            self.drop_oldest(limits);
+        }
+    }
+
+    fn drop_oldest(&mut self, limits: &MemoryArchiveLimits) {
+        let Some(Entry { row, .. }) = self.entries.pop_front() else {
+            return;
+        };
+        self.bytes -= weight(&row);
+        if is_random(&row.id) {
+            self.by_id.remove(&row.id);
+            return;
+        }
+        self.spent.push_back(row.id);
+        if self.spent.len() > limits.messages
+            && let Some(forgotten) = self.spent.pop_front()
+        {
+            self.by_id.remove(&forgotten);
+        }
     }
 }
 
@@ -143,6 +240,11 @@ impl Default for MemoryArchiveLimits {
             accounts: 10_000,
         }
     }
+}
+
+/// An ID that the server made never comes a second time.
+fn is_random(id: &str) -> bool {
+    id.starts_with('-')
 }
 
 fn weight(row: &Row) -> usize {

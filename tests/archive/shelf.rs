@@ -5,9 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use futures::executor::block_on;
 use jid::BareJid;
-use tower_xmpp::archive::{Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Row};
+use tower_xmpp::archive::{
+    Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Preferences, Row,
+};
 use tower_xmpp::fork::ForkLayer;
-use tower_xmpp::stanza::{Stanza, ns};
+use tower_xmpp::stanza::{Stanza, Time, ns};
 use tower_xmpp::store::MemoryArchive;
 use tower_xmpp::testkit::{Faulty, Session, Sessions, World};
 
@@ -60,6 +62,31 @@ impl ArchiveStore for Shelf {
 
     async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError> {
         self.store.page(owner, page).await
+    }
+
+    async fn replace(
+        &self,
+        owner: &BareJid,
+        id: &str,
+        stanza: Arc<[u8]>,
+    ) -> Result<bool, ArchiveError> {
+        self.store.replace(owner, id, stanza).await
+    }
+
+    async fn expire(&self, before: Time) -> Result<u64, ArchiveError> {
+        self.store.expire(before).await
+    }
+
+    async fn preferences(&self, owner: &BareJid) -> Result<Option<Preferences>, ArchiveError> {
+        self.store.preferences(owner).await
+    }
+
+    async fn set_preferences(
+        &self,
+        owner: &BareJid,
+        preferences: Preferences,
+    ) -> Result<(), ArchiveError> {
+        self.store.set_preferences(owner, preferences).await
     }
 
     async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {

@@ -1,5 +1,4 @@
-//! Every store of the library against the contract of its port, and what only
-//! one of them promises.
+//! What is kept in memory.
 
 use futures::executor::block_on;
 use tower_xmpp::archive::{ArchiveError, ArchiveStore, Direction, Page, Row};

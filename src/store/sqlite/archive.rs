@@ -1,0 +1,188 @@
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures::channel::oneshot;
+use jid::BareJid;
+use rusqlite::Connection;
+
+use crate::archive::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Preferences, Row};
+use crate::stanza::Time;
+
+use super::work::{Queue, Read, Staff, Worker, Write, workers};
+use super::write::Desk;
+use super::{SqliteError, read};
+
+/// Archives in a file. The [module](super::sqlite) says how it works.
+#[derive(Debug)]
+pub struct SqliteArchive {
+    writes: Arc<Queue<Write>>,
+    reads: Arc<Queue<Read>>,
+}
+
+/// The bounds of a [`SqliteArchive`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SqliteSettings {
+    /// Messages per account; the oldest are dropped. Default 1,000,000.
+    pub messages: u64,
+    /// How many pages are read at the same time: workers besides the writer.
+    /// Default 1.
+    pub readers: usize,
+    /// How much may wait for the writer, and for the readers; one more is
+    /// refused with [`SqliteError::Overloaded`]. Default 10,000.
+    pub capacity: usize,
+    /// How large the file may become, its log not counted; then it is as if
+    /// the disk were full. Default: as large as the disk.
+    pub file_bytes: Option<u64>,
+}
+
+impl SqliteArchive {
+    /// Opens the file, or makes it, and brings its schema up to date. This
+    /// blocks, so do it before you serve. The workers are yours to run, each
+    /// on a thread where it may block.
+    ///
+    /// # Errors
+    ///
+    /// [`SqliteError`] names what is wrong with the file.
+    pub fn open(path: &Path, settings: SqliteSettings) -> Result<(Self, Vec<Worker>), SqliteError> {
+        let Staff {
+            workers,
+            writes,
+            reads,
+        } = workers(path, &settings)?;
+        Ok((Self { writes, reads }, workers))
+    }
+
+    /// Lets the writer do something, and waits until that is durable.
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Desk) -> Result<T, SqliteError> + Send + 'static,
+    ) -> Result<T, ArchiveError> {
+        let (tell, told) = oneshot::channel();
+        self.writes.push(Box::new(move |desk| {
+            match desk.and_then(work) {
+                Ok(done) => Some(Box::new(move |committed: Result<(), SqliteError>| {
+                    let _ = tell.send(committed.map(|()| done));
+                })),
+                Err(error) => {
+                    // Who asked may have gone away.
+                    let _ = tell.send(Err(error));
+                    None
+                }
+            }
+        }))?;
+        let told = told.await.map_err(|_| SqliteError::NoWorker)?;
+        Ok(told?)
+    }
+
+    /// Lets a reader look, when all that was accepted before is committed:
+    /// readers see nothing else.
+    async fn read<T: Send + 'static>(
+        &self,
+        look: impl FnOnce(&Connection) -> Result<T, SqliteError> + Send + 'static,
+    ) -> Result<T, ArchiveError> {
+        if self.writes.is_busy() {
+            // If the writer is in trouble, what is there can still be read.
+            let _ = self.write(|_| Ok(())).await;
+        }
+        let (tell, told) = oneshot::channel();
+        self.reads.push(Box::new(move |connection| {
+            let _ = tell.send(look(connection));
+        }))?;
+        let told = told.await.map_err(|_| SqliteError::NoWorker)?;
+        Ok(told?)
+    }
+}
+
+#[async_trait]
+impl ArchiveStore for SqliteArchive {
+    async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
+        let (accept, accepted) = oneshot::channel();
+        let (tell, told) = oneshot::channel::<Result<(), SqliteError>>();
+        self.writes.push(Box::new(move |desk| {
+            let appended = desk
+                .map_err(ArchiveError::from)
+                .and_then(|desk| desk.append(&row));
+            let was_accepted = appended.is_ok();
+            let _ = accept.send(appended);
+            was_accepted.then(|| -> super::work::Then {
+                Box::new(move |committed| {
+                    let _ = tell.send(committed);
+                })
+            })
+        }))?;
+        let position = accepted.await.map_err(|_| SqliteError::NoWorker)??;
+        Ok(Accepted::until(position, async move {
+            let told = told.await.map_err(|_| SqliteError::NoWorker)?;
+            Ok(told?)
+        }))
+    }
+
+    async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.read(move |connection| read::get(connection, &owner, &id))
+            .await
+    }
+
+    async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError> {
+        let owner = owner.clone();
+        self.read(move |connection| read::page(connection, &owner, &page))
+            .await
+    }
+
+    async fn replace(
+        &self,
+        owner: &BareJid,
+        id: &str,
+        stanza: Arc<[u8]>,
+    ) -> Result<bool, ArchiveError> {
+        let (owner, id) = (owner.clone(), id.to_owned());
+        self.write(move |desk| desk.replace(&owner, &id, &stanza))
+            .await
+    }
+
+    async fn expire(&self, before: Time) -> Result<u64, ArchiveError> {
+        self.write(move |desk| desk.expire(before)).await
+    }
+
+    async fn preferences(&self, owner: &BareJid) -> Result<Option<Preferences>, ArchiveError> {
+        let owner = owner.clone();
+        self.read(move |connection| read::preferences(connection, &owner))
+            .await
+    }
+
+    async fn set_preferences(
+        &self,
+        owner: &BareJid,
+        preferences: Preferences,
+    ) -> Result<(), ArchiveError> {
+        let owner = owner.clone();
+        self.write(move |desk| desk.set_preferences(&owner, &preferences))
+            .await
+    }
+
+    async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {
+        let owner = owner.clone();
+        self.write(move |desk| desk.remove(&owner)).await
+    }
+}
+
+/// The workers do what still waits, and end.
+impl Drop for SqliteArchive {
+    fn drop(&mut self) {
+        self.writes.close();
+        self.reads.close();
+    }
+}
+
+impl Default for SqliteSettings {
+    fn default() -> Self {
+        Self {
+            messages: 1_000_000,
+            readers: 1,
+            capacity: 10_000,
+            file_bytes: None,
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Archives in a file, with SQLite.
+//!
+//! The library starts no threads, and SQLite waits for the disk: so the work
+//! is done by [`Worker`]s, which the host runs wherever it lets things block,
+//! as it runs the drivers of [`conduct`](crate::host::conduct).
+//!
+//! 1. **One writer.** It takes all that waits, puts it into one transaction,
+//!    and commits: what many sessions send at the same time costs one
+//!    `fsync` (group commit).
+//! 2. **Accepted, then durable.** A message has its place as soon as it is in
+//!    the open transaction; [`Accepted::durable`] resolves
+//!    when that is committed and on the disk (WAL, `synchronous=FULL`). A
+//!    crash in between loses the message, and nobody was told it was kept.
+//! 3. **Readers do not wait for the writer**, nor it for them (WAL). They see
+//!    what is committed, and before they look, what was accepted before they
+//!    were asked is committed: who has seen an ID can ask for it.
+//! 4. **What goes wrong has a name**: [`SqliteError`]. A transaction that fails
+//!    fails for all that was in it; the next one begins anew, so a disk that
+//!    has room again is used again.
+//! 5. **The schema has a version**, and an older file is brought up to date when
+//!    it is opened. A newer one is refused and left alone.
+//!
+//! When the last [`SqliteArchive`] is dropped, the workers do what still waits
+//! and end.
+//!
+//! ```
+//! use tower_xmpp::archive::{ArchiveStore, Direction, Page, Row};
+//! use tower_xmpp::stanza::Time;
+//! use tower_xmpp::store::{SqliteArchive, SqliteSettings};
+//!
+//! # let folder = std::env::temp_dir().join(format!("tower-xmpp-doc-{}", std::process::id()));
+//! # std::fs::create_dir_all(&folder)?;
+//! # let path = folder.join("archive.sqlite");
+//! let (archive, workers) = SqliteArchive::open(&path, SqliteSettings::default())?;
+//! // Threads of the host's own; `tokio::task::spawn_blocking` is as good.
+//! let workers: Vec<_> = workers
+//!     .into_iter()
+//!     .map(|worker| std::thread::spawn(move || worker.run()))
+//!     .collect();
+//!
+//! # futures::executor::block_on(async {
+//! let alice: jid::BareJid = "alice@a.example".parse()?;
+//! let bob: jid::Jid = "bob@b.example/x".parse()?;
+//! let message = b"<message xmlns='jabber:client'><body>hi</body></message>";
+//! let row = Row::new(alice.clone(), "-a", Time::from_secs(0), bob, Direction::Incoming, &message[..]);
+//! archive.append(row).await?.durable.await?; // on the disk
+//! assert_eq!(archive.page(&alice, Page::oldest(10)).await?.len(), 1);
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! # })?;
+//! drop(archive);
+//! for worker in workers {
+//!     worker.join().expect("a worker does not panic");
+//! }
+//! # std::fs::remove_dir_all(folder)?;
+//! # Ok::<_, Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`Accepted::durable`]: crate::archive::Accepted
+
+mod archive;
+mod error;
+mod read;
+mod schema;
+mod work;
+mod write;
+
+pub use archive::{SqliteArchive, SqliteSettings};
+pub use error::SqliteError;
+pub use work::Worker;

@@ -1,0 +1,158 @@
+//! The file: how it is opened, and what stands in it.
+
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::SqliteError;
+
+/// What leads from each version to the next. Entries are never changed, only
+/// added; a new file passes them all.
+const MIGRATIONS: &[&str] = &[
+    // `position` is never given twice, whatever is deleted. Every index ends
+    // in it, so a page is read in order from whichever one serves.
+    "CREATE TABLE owner (
+         number INTEGER PRIMARY KEY,
+         jid TEXT NOT NULL UNIQUE,
+         preferences TEXT
+     ) STRICT;
+     CREATE TABLE message (
+         position INTEGER PRIMARY KEY AUTOINCREMENT,
+         owner INTEGER NOT NULL,
+         id TEXT NOT NULL,
+         at INTEGER NOT NULL,
+         peer TEXT NOT NULL,
+         resource TEXT,
+         outgoing INTEGER NOT NULL,
+         type INTEGER NOT NULL,
+         message_id TEXT,
+         stanza BLOB NOT NULL
+     ) STRICT;
+     CREATE UNIQUE INDEX message_id ON message (owner, id);
+     CREATE INDEX message_peer ON message (owner, peer);
+     CREATE INDEX message_owner ON message (owner);
+     -- IDs that clients made, of messages that are gone.
+     CREATE TABLE spent (
+         owner INTEGER NOT NULL,
+         id TEXT NOT NULL,
+         at INTEGER NOT NULL,
+         PRIMARY KEY (owner, id)
+     ) STRICT, WITHOUT ROWID;",
+];
+
+/// The newest version that this crate knows.
+const VERSION: i64 = 1;
+const _: () = assert!(MIGRATIONS.len() == 1, "each migration is a version");
+
+/// How long a lock that another process holds is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Pages of the log (4 KiB each) after which it is put into the database.
+const CHECKPOINT: i64 = 1_000;
+
+/// A connection that writes, to a file that is up to date then.
+pub(super) fn open_writer(path: &Path, file_bytes: Option<u64>) -> Result<Connection, SqliteError> {
+    let mut connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE
+            | OpenFlags::SQLITE_OPEN_CREATE
+            | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "full")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+    // What was taken back is not to be found in the file any more.
+    connection.pragma_update(None, "secure_delete", "on")?;
+    migrate(&mut connection)?;
+    if let Some(bytes) = file_bytes {
+        let page: u64 = connection.pragma_query_value(None, "page_size", |row| row.get(0))?;
+        let pages = i64::try_from(bytes / page.max(1)).unwrap_or(i64::MAX);
+        connection.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
+    }
+    Ok(connection)
+}
+
+/// A connection that reads, to a file that a writer has opened.
+pub(super) fn open_reader(path: &Path) -> Result<Connection, SqliteError> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(PATIENCE)?;
+    Ok(connection)
+}
+
+/// Brings the file up to date, or leaves it as it is.
+fn migrate(connection: &mut Connection) -> Result<(), SqliteError> {
+    let found = version(connection)?;
+    if found == VERSION {
+        // Also tells whether the file may be written, before anybody relies on it.
+        connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?;
+        return Ok(());
+    }
+    let transaction =
+        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    // Another process may have been faster.
+    let found = version(&transaction)?;
+    let known = VERSION;
+    let missing = usize::try_from(found)
+        .ok()
+        .and_then(|found| MIGRATIONS.get(found..))
+        .ok_or(SqliteError::TooNew { found, known })?;
+    for migration in missing {
+        transaction.execute_batch(migration)?;
+    }
+    transaction.pragma_update(None, "user_version", VERSION)?;
+    Ok(transaction.commit()?)
+}
+
+fn version(connection: &Connection) -> Result<i64, SqliteError> {
+    Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_file_has_the_newest_schema_and_migrating_it_again_changes_nothing() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for _ in 0..2 {
+            migrate(&mut connection).unwrap();
+            assert_eq!(version(&connection), Ok(VERSION));
+        }
+    }
+
+    #[test]
+    fn each_older_schema_is_brought_up_to_date_with_what_it_holds() {
+        for old in 1..=MIGRATIONS.len() {
+            let mut connection = Connection::open_in_memory().unwrap();
+            for migration in &MIGRATIONS[..old] {
+                connection.execute_batch(migration).unwrap();
+            }
+            connection.pragma_update(None, "user_version", old).unwrap();
+            let insert = "INSERT INTO owner (jid) VALUES ('alice@a.example')";
+            connection.execute(insert, ()).unwrap();
+            migrate(&mut connection).unwrap();
+            assert_eq!(version(&connection), Ok(VERSION));
+            let owners = connection.query_row("SELECT count(*) FROM owner", (), |row| row.get(0));
+            assert_eq!(owners, Ok(1));
+        }
+    }
+
+    #[test]
+    fn a_file_of_a_later_version_is_refused_and_left_alone() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection
+            .pragma_update(None, "user_version", VERSION + 1)
+            .unwrap();
+        let (found, known) = (VERSION + 1, VERSION);
+        assert_eq!(
+            migrate(&mut connection),
+            Err(SqliteError::TooNew { found, known })
+        );
+        assert_eq!(version(&connection), Ok(VERSION + 1));
+    }
+}

@@ -1,0 +1,220 @@
+//! What waits for the workers, and the workers.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use rusqlite::Connection;
+
+use super::write::Desk;
+use super::{SqliteError, SqliteSettings, schema};
+
+/// Something to be read; what it finds goes where its maker wants it.
+pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
+
+/// Something to be written: it writes into the open transaction, or learns why
+/// there is none, and leaves behind what wants to know whether that was
+/// committed.
+pub(super) type Write = Box<dyn FnOnce(Result<&mut Desk, SqliteError>) -> Option<Then> + Send>;
+pub(super) type Then = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
+
+/// One transaction's worth, so that who came first need not wait for all.
+const BATCH: usize = 512;
+
+/// Does what a [`SqliteArchive`](super::SqliteArchive) is asked, on a thread
+/// where the host lets it block.
+#[derive(Debug)]
+#[must_use = "nothing is stored or read unless the workers run"]
+pub struct Worker(Kind);
+
+#[derive(Debug)]
+enum Kind {
+    Writer(Arc<Queue<Write>>, Desk),
+    Reader(Arc<Queue<Read>>, Connection),
+}
+
+/// What waits for workers of one kind. Bounded; closed when nobody can add to
+/// it any more.
+pub(super) struct Queue<J> {
+    state: Mutex<State<J>>,
+    filled: Condvar,
+    capacity: usize,
+}
+
+struct State<J> {
+    waiting: VecDeque<J>,
+    workers: usize,
+    /// Something was taken, and its worker has not come back for more.
+    busy: bool,
+    closed: bool,
+}
+
+/// The workers for a file, which is up to date then, and their queues.
+pub(super) fn workers(path: &Path, settings: &SqliteSettings) -> Result<Staff, SqliteError> {
+    let readers = settings.readers.max(1);
+    let writes = Arc::new(Queue::new(settings.capacity, 1));
+    let reads = Arc::new(Queue::new(settings.capacity, readers));
+    let desk = Desk::new(
+        schema::open_writer(path, settings.file_bytes)?,
+        settings.messages,
+    );
+    let mut workers = vec![Worker(Kind::Writer(writes.clone(), desk))];
+    for _ in 0..readers {
+        let connection = schema::open_reader(path)?;
+        workers.push(Worker(Kind::Reader(reads.clone(), connection)));
+    }
+    Ok(Staff {
+        workers,
+        writes,
+        reads,
+    })
+}
+
+pub(super) struct Staff {
+    pub(super) workers: Vec<Worker>,
+    pub(super) writes: Arc<Queue<Write>>,
+    pub(super) reads: Arc<Queue<Read>>,
+}
+
+impl Worker {
+    /// Works until the store is dropped and everything that waits is done.
+    pub fn run(mut self) {
+        match &mut self.0 {
+            Kind::Writer(queue, desk) => {
+                while let Some(batch) = queue.take(BATCH) {
+                    write(desk, batch);
+                }
+            }
+            Kind::Reader(queue, connection) => {
+                while let Some(batch) = queue.take(1) {
+                    for read in batch {
+                        // What breaks drops its sender, and so tells who asked.
+                        let _ = catch_unwind(AssertUnwindSafe(|| read(connection)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// A worker that is gone, or never ran, lets nobody wait for it.
+impl Drop for Worker {
+    fn drop(&mut self) {
+        match &self.0 {
+            Kind::Writer(queue, _) => queue.leave(),
+            Kind::Reader(queue, _) => queue.leave(),
+        }
+    }
+}
+
+/// Writes a batch in one transaction. Where SQLite gives that up half way
+/// (a full disk, say), the rest of the batch gets another.
+fn write(desk: &mut Desk, batch: VecDeque<Write>) {
+    let mut waiting = batch.into_iter();
+    while waiting.len() > 0 {
+        let begun = desk.begin();
+        let mut then = Vec::with_capacity(waiting.len());
+        for job in waiting.by_ref() {
+            let outcome = match &begun {
+                Ok(()) => catch_unwind(AssertUnwindSafe(|| job(Ok(desk)))),
+                Err(error) => catch_unwind(AssertUnwindSafe(|| job(Err(error.clone())))),
+            };
+            then.extend(outcome.ok().flatten());
+            if begun.is_ok() && !desk.is_open() {
+                break;
+            }
+        }
+        let committed = begun.and_then(|()| desk.commit());
+        for then in then {
+            then(committed.clone());
+        }
+    }
+}
+
+impl<J> Queue<J> {
+    fn new(capacity: usize, workers: usize) -> Self {
+        let state = State {
+            waiting: VecDeque::new(),
+            workers,
+            busy: false,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            filled: Condvar::new(),
+            capacity: capacity.max(1),
+        }
+    }
+
+    pub(super) fn push(&self, job: J) -> Result<(), SqliteError> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(SqliteError::NoWorker);
+        }
+        if state.waiting.len() >= self.capacity {
+            return Err(SqliteError::Overloaded);
+        }
+        state.waiting.push_back(job);
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Whether something waits or is being done. For queues of one worker.
+    pub(super) fn is_busy(&self) -> bool {
+        let state = self.lock();
+        state.busy || !state.waiting.is_empty()
+    }
+
+    /// Nothing more comes.
+    pub(super) fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+    }
+
+    /// A worker goes. With the last one goes what nobody will do.
+    fn leave(&self) {
+        let mut state = self.lock();
+        state.workers = state.workers.saturating_sub(1);
+        if state.workers == 0 {
+            state.closed = true;
+            let abandoned = std::mem::take(&mut state.waiting);
+            drop(state);
+            drop(abandoned);
+        }
+    }
+
+    /// Waits for something, and takes at most so many; `None` if nothing more
+    /// will come.
+    fn take(&self, most: usize) -> Option<VecDeque<J>> {
+        let mut state = self.lock();
+        state.busy = false;
+        while state.waiting.is_empty() && !state.closed {
+            state = self
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.waiting.is_empty() {
+            return None;
+        }
+        state.busy = true;
+        let rest = state.waiting.len().min(most);
+        let rest = state.waiting.split_off(rest);
+        Some(std::mem::replace(&mut state.waiting, rest))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<J>> {
+        // Nothing panics while the lock is held, except out of memory.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<J> std::fmt::Debug for Queue<J> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue")
+            .field("waiting", &self.lock().waiting.len())
+            .finish_non_exhaustive()
+    }
+}

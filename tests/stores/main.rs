@@ -1,0 +1,6 @@
+//! Every store of the library against the contract of its port, and what only
+//! one of them promises.
+
+mod memory;
+#[cfg(feature = "sqlite")]
+mod sqlite;

@@ -1,0 +1,326 @@
+//! What is kept in a file.
+
+use std::fs;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use futures::executor::block_on;
+use jid::BareJid;
+use rusqlite::Connection;
+use tower_xmpp::archive::{ArchiveError, ArchiveStore, Direction, Page, Row};
+use tower_xmpp::stanza::Time;
+use tower_xmpp::store::sqlite::Worker;
+use tower_xmpp::store::{SqliteArchive, SqliteError, SqliteSettings, contract};
+
+#[test]
+fn the_sqlite_archive_keeps_the_contract() {
+    let folder = Folder::new();
+    let mut number = 0;
+    block_on(contract::archive(|| {
+        number += 1;
+        let store = started(&folder.file(&number.to_string()));
+        async move { store }
+    }));
+}
+
+#[test]
+fn what_is_durable_outlives_a_restart() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    block_on(contract::archive_reopened(|| {
+        let store = started(&file);
+        async move { store }
+    }));
+}
+
+#[test]
+fn a_full_sqlite_archive_drops_its_oldest_messages() {
+    let folder = Folder::new();
+    let mut settings = SqliteSettings::default();
+    settings.messages = 5;
+    let store = Running::open_with(&folder.file("archive"), settings);
+    block_on(contract::archive_quota(&*store, 5));
+}
+
+#[test]
+fn what_was_durable_when_the_process_died_is_there_and_nothing_else() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    let store = Running::open(&file);
+    for number in 0..50 {
+        append(&store, number).expect("it is accepted");
+    }
+    // What a killed process leaves behind: the file and its log as they are.
+    let left = folder.file("left");
+    for ending in ["", "-wal"] {
+        let (from, to) = (with(&file, ending), with(&left, ending));
+        fs::copy(from, to).expect("it is copied");
+    }
+    append(&store, 50).expect("it is accepted");
+    assert_eq!(ids(&Running::open(&left)), expected(0..50));
+
+    // A log that was cut off while it was written ends with its last commit.
+    let cut = folder.file("cut");
+    fs::copy(&file, &cut).expect("it is copied");
+    let log = fs::read(with(&file, "-wal")).expect("there is a log");
+    fs::write(with(&cut, "-wal"), &log[..log.len() - 2_000]).expect("it is written");
+    assert_eq!(ids(&Running::open(&cut)), expected(0..50));
+}
+
+#[test]
+fn threads_that_append_at_once_each_find_all_that_they_were_told_is_there() {
+    let folder = Folder::new();
+    let store = Running::open(&folder.file("archive"));
+    std::thread::scope(|scope| {
+        for thread in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                for number in 0..25 {
+                    let number = thread * 25 + number;
+                    append(store, number).expect("it is accepted");
+                    let there = block_on(store.get(&alice(), &format!("-{number}")));
+                    assert!(there.expect("it reads").is_some(), "{number}");
+                }
+            });
+        }
+    });
+    let mut there = ids(&store);
+    there.sort_by_key(|id| id[1..].parse::<usize>().expect("a number"));
+    assert_eq!(there, expected(0..200));
+}
+
+#[test]
+fn a_message_that_is_accepted_is_found_before_it_is_durable() {
+    let folder = Folder::new();
+    let store = Running::open(&folder.file("archive"));
+    for number in 0..50 {
+        let accepted = block_on(store.append(row(number))).expect("it is accepted");
+        let there = block_on(store.get(&alice(), &format!("-{number}")));
+        let there = there.expect("it reads").expect("it is there");
+        assert_eq!(there.position, accepted.position);
+    }
+}
+
+#[test]
+fn a_full_disk_is_named_and_what_fits_later_is_taken() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    let store = Running::open(&file);
+    append(&store, 0).expect("it is accepted");
+    drop(store);
+
+    // SQLite's own limit stands for the disk's.
+    let mut settings = SqliteSettings::default();
+    settings.file_bytes = Some(100_000);
+    let store = Running::open_with(&file, settings);
+    let large = |number| {
+        let mut large = row(number);
+        large.stanza = vec![b'x'; 200_000].into();
+        block_on(async { store.append(large).await?.durable.await })
+    };
+    let full = large(1);
+    assert!(matches!(full, Err(ArchiveError::NoRoom(_))), "{full:?}");
+    append(&store, 2).expect("a small one fits");
+    assert_eq!(ids(&store), ["-0", "-2"]);
+}
+
+#[test]
+fn a_file_that_is_no_database_is_named_and_left_alone() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    let text = b"Dear diary, this is not a database, whatever its name says.".repeat(20);
+    fs::write(&file, &text).expect("it is written");
+    assert_eq!(refused(&file), SqliteError::Damaged);
+    assert_eq!(fs::read(&file).expect("it is there"), text);
+}
+
+#[test]
+fn a_file_that_was_cut_off_is_named_and_does_not_take_the_process_down() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    let store = Running::open(&file);
+    for number in 0..200 {
+        append(&store, number).expect("it is accepted");
+    }
+    drop(store);
+    let whole = fs::read(&file).expect("it is there");
+    fs::write(&file, &whole[..whole.len() / 2]).expect("it is written");
+    match SqliteArchive::open(&file, SqliteSettings::default()) {
+        Err(error) => assert_eq!(error, SqliteError::Damaged),
+        Ok((archive, workers)) => {
+            let store = Running::of(archive, workers);
+            let read = block_on(store.page(&alice(), Page::oldest(1_000)));
+            let Err(ArchiveError::Store(error)) = read else {
+                panic!("half a file reads as a whole one: {read:?}");
+            };
+            assert_eq!(error.downcast_ref(), Some(&SqliteError::Damaged));
+        }
+    }
+}
+
+#[test]
+fn a_folder_that_is_not_there_is_named() {
+    let folder = Folder::new();
+    let refused = refused(&folder.file("missing").join("archive"));
+    assert_eq!(refused, SqliteError::CannotOpen);
+}
+
+#[test]
+fn a_file_that_another_process_keeps_locked_is_named_and_used_when_it_is_free() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    let store = Running::open(&file);
+    append(&store, 0).expect("it is accepted");
+    let other = Connection::open(&file).expect("it opens");
+    other.execute_batch("BEGIN IMMEDIATE").expect("it is free");
+    let locked = append(&store, 1);
+    let Err(ArchiveError::Store(error)) = locked else {
+        panic!("a locked file was written: {locked:?}");
+    };
+    assert_eq!(error.downcast_ref(), Some(&SqliteError::Locked));
+    other.execute_batch("ROLLBACK").expect("it is open");
+    append(&store, 2).expect("it is accepted");
+    assert_eq!(ids(&store), ["-0", "-2"]);
+}
+
+#[test]
+fn a_store_whose_workers_never_run_says_so() {
+    let folder = Folder::new();
+    let settings = SqliteSettings::default();
+    let (store, workers) = SqliteArchive::open(&folder.file("archive"), settings).expect("opens");
+    drop(workers);
+    let failed = block_on(store.append(row(0)));
+    let Err(ArchiveError::Store(error)) = failed else {
+        panic!("nobody can have written it: {failed:?}");
+    };
+    assert_eq!(error.downcast_ref(), Some(&SqliteError::NoWorker));
+}
+
+#[test]
+fn what_is_replaced_is_not_to_be_found_in_the_files() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    let store = Running::open(&file);
+    let mut secret = row(0);
+    secret.stanza = b"the password is swordfish".as_slice().into();
+    let accepted = block_on(store.append(secret)).expect("it is accepted");
+    block_on(accepted.durable).expect("it is durable");
+    let replaced = block_on(store.replace(&alice(), "-0", b"gone".as_slice().into()));
+    assert!(replaced.expect("it writes"));
+    drop(store);
+    let left = fs::read(&file).expect("it is there");
+    assert!(!left.windows(9).any(|part| part == b"swordfish"));
+}
+
+/// A store with its workers, which end with it.
+struct Running {
+    store: Option<SqliteArchive>,
+    workers: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    fn open(file: &Path) -> Self {
+        Self::open_with(file, SqliteSettings::default())
+    }
+
+    fn open_with(file: &Path, settings: SqliteSettings) -> Self {
+        let (store, workers) = SqliteArchive::open(file, settings).expect("it opens");
+        Self::of(store, workers)
+    }
+
+    fn of(store: SqliteArchive, workers: Vec<Worker>) -> Self {
+        let run = |worker: Worker| std::thread::spawn(|| worker.run());
+        Self {
+            store: Some(store),
+            workers: workers.into_iter().map(run).collect(),
+        }
+    }
+}
+
+impl Deref for Running {
+    type Target = SqliteArchive;
+
+    fn deref(&self) -> &SqliteArchive {
+        self.store.as_ref().expect("it runs")
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.store = None;
+        for worker in self.workers.drain(..) {
+            worker.join().expect("a worker does not panic");
+        }
+    }
+}
+
+/// A store whose workers end by themselves.
+fn started(file: &Path) -> SqliteArchive {
+    let (store, workers) = SqliteArchive::open(file, SqliteSettings::default()).expect("it opens");
+    for worker in workers {
+        std::thread::spawn(move || worker.run());
+    }
+    store
+}
+
+/// A folder of its own, gone at the end.
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new() -> Self {
+        static NUMBER: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::SeqCst);
+        let name = format!("tower-xmpp-{}-{number}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::create_dir_all(&path).expect("a folder for the test");
+        Self(path)
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn refused(file: &Path) -> SqliteError {
+    SqliteArchive::open(file, SqliteSettings::default())
+        .map(drop)
+        .expect_err("it is refused")
+}
+
+/// Appends a message and waits until it is durable.
+fn append(store: &SqliteArchive, number: usize) -> Result<(), ArchiveError> {
+    block_on(async { store.append(row(number)).await?.durable.await })
+}
+
+fn row(number: usize) -> Row {
+    let bob: BareJid = "bob@b.example".parse().expect("a bare JID");
+    let (id, at) = (format!("-{number}"), Time::from_secs(1));
+    Row::new(alice(), id, at, bob, Direction::Incoming, vec![b'x'; 100])
+}
+
+fn ids(store: &SqliteArchive) -> Vec<String> {
+    let entries = block_on(store.page(&alice(), Page::oldest(1_000))).expect("it reads");
+    entries.into_iter().map(|entry| entry.row.id).collect()
+}
+
+fn expected(numbers: std::ops::Range<usize>) -> Vec<String> {
+    numbers.map(|number| format!("-{number}")).collect()
+}
+
+fn with(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
+}
+
+fn alice() -> BareJid {
+    "alice@a.example".parse().expect("a bare JID")
+}
