@@ -24,6 +24,7 @@ mod event;
 mod facts;
 mod outcome;
 mod route;
+mod settling;
 mod trail;
 mod traits;
 
@@ -34,5 +35,6 @@ pub use event::{End, Entity, Event};
 pub use facts::{Archived, Facts, Reach};
 pub use outcome::{Drop, Incident, Original, Outcome, Stage};
 pub use route::{Affiliation, Member, Route, Side, Snapshot};
+pub use settling::{Settled, Settling};
 pub use trail::{Hop, PassId, Trail};
 pub use traits::{Bookmark, BookmarkChange, Bookmarks, BoxError, Occupancy, RoomHistory};

@@ -4,7 +4,7 @@ use jid::FullJid;
 
 use crate::stanza::{Condition, Stanza, StanzaError};
 
-use super::Emit;
+use super::{Emit, Settling};
 
 /// What became of an envelope.
 #[derive(Clone, Debug)]
@@ -19,6 +19,9 @@ pub struct Outcome {
     pub announced: Vec<Cow<'static, str>>,
     /// Layers that broke on the way and were stepped over.
     pub incidents: Vec<Incident>,
+    /// What goes on although the pass is over, and must be over as well before
+    /// the host counts the stanza as handled (XEP-0198 §4).
+    pub settling: Vec<Settling>,
 }
 
 /// What became of the original stanza.
@@ -106,6 +109,7 @@ impl Outcome {
             emits: Vec::new(),
             announced: Vec::new(),
             incidents: Vec::new(),
+            settling: Vec::new(),
         }
     }
 

@@ -71,9 +71,19 @@ pub struct Conductor(pub(super) Arc<Shared>);
 
 /// What became of an envelope, once its pass is over and what it emitted is
 /// enqueued. It need not be awaited: the pass is finished all the same.
+///
+/// Who acknowledges stanzas (XEP-0198) awaits [`Ticket::handled`] instead, or
+/// lets [`Handled`](super::Handled) do it.
 #[derive(Debug)]
 #[must_use = "a pass goes on without its ticket; say so with `post`"]
-pub struct Ticket(oneshot::Receiver<Outcome>);
+pub struct Ticket(oneshot::Receiver<Over>);
+
+/// A pass is over; what it left unsettled is when the receiver says so.
+#[derive(Debug)]
+pub(super) struct Over {
+    pub(super) outcome: Outcome,
+    pub(super) settled: Option<oneshot::Receiver<()>>,
+}
 
 /// The conductor has been closed, or its driver is gone: the envelope did not pass.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -106,7 +116,7 @@ pub(super) struct Job {
 }
 
 pub(super) enum Work {
-    Pass(Envelope, Option<oneshot::Sender<Outcome>>),
+    Pass(Envelope, Option<oneshot::Sender<Over>>),
     Emits(Time, Vec<Emit>),
 }
 
@@ -156,7 +166,7 @@ impl Conductor {
         });
     }
 
-    fn push(&self, envelope: Envelope, ticket: Option<oneshot::Sender<Outcome>>) {
+    fn push(&self, envelope: Envelope, ticket: Option<oneshot::Sender<Over>>) {
         if self.0.closed.load(Ordering::SeqCst) {
             return; // Dropping the sender tells the ticket.
         }
@@ -189,7 +199,30 @@ impl Conductor {
     }
 }
 
+impl Ticket {
+    /// Resolves when the host may count the stanza as handled: its pass is
+    /// over, and so is what layers began during it
+    /// ([`Outcome::settling`]). What they had to say about that has been put
+    /// into the sender's queue before.
+    ///
+    /// # Errors
+    ///
+    /// [`Closed`]: it was not handled, and must not be counted.
+    pub async fn handled(self) -> Result<Outcome, Closed> {
+        let over = self.0.await.map_err(|_| Closed)?;
+        if let Some(settled) = over.settled {
+            settled.await.map_err(|_| Closed)?;
+        }
+        Ok(over.outcome)
+    }
+}
+
 impl Shared {
+    /// A job begins that did not enter.
+    pub(super) fn job_begins(&self) {
+        self.open.fetch_add(1, Ordering::SeqCst);
+    }
+
     /// A job is over. What it led to has entered before.
     pub(super) fn job_over(&self) {
         let left = self.open.fetch_sub(1, Ordering::SeqCst) - 1;
@@ -218,7 +251,8 @@ impl Future for Ticket {
     type Output = Result<Outcome, Closed>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Pin::new(&mut self.0).poll(cx).map_err(|_| Closed)
+        let over = Pin::new(&mut self.0).poll(cx);
+        over.map_ok(|over| over.outcome).map_err(|_| Closed)
     }
 }
 

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use jid::{BareJid, DomainPart, FullJid, Jid};
 
-use crate::flow::{BoxError, Envelope, Fate, Outcome, PassId, Snapshot};
+use crate::flow::{BoxError, Envelope, Fate, Incident, Outcome, PassId, Snapshot};
 use crate::stanza::{Stanza, Time};
 
 use super::{Availability, BareMessages};
@@ -86,6 +86,13 @@ pub trait Host: Send + Sync + 'static {
     /// A pass is over, and nothing of it has been sent yet.
     fn ended(&self, pass: PassId, outcome: &Outcome) {
         let _ = (pass, outcome);
+    }
+
+    /// Something that outlived its pass is over: the commit of what was
+    /// stored, say. What is to be sent because of it is sent next, and then
+    /// [`Ticket::handled`](super::Ticket::handled) resolves.
+    fn settled(&self, pass: PassId, incidents: &[Incident]) {
+        let _ = (pass, incidents);
     }
 
     /// A pass broke off because a service returned an error or panicked. The

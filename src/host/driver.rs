@@ -12,7 +12,7 @@ use tower_service::Service;
 use crate::flow::{BoxError, Envelope, Outcome, What};
 
 use super::conduct::{Conductor, Job, Lane, Work};
-use super::pass::Passes;
+use super::pass::{Passes, Unsettled};
 use super::{Host, Settings};
 
 /// How many jobs a driver starts before it lets other tasks of the runtime run.
@@ -33,8 +33,16 @@ pub struct Driver<S, H> {
     running: FuturesUnordered<Running>,
 }
 
-/// A job under way; it ends with the lane that it kept busy, if any.
-type Running = BoxFuture<'static, Option<Lane>>;
+/// A job under way.
+type Running = BoxFuture<'static, Ended>;
+
+/// A job has ended.
+struct Ended {
+    /// The lane that it kept busy, if any.
+    lane: Option<Lane>,
+    /// What it left behind, which keeps no lane busy.
+    left: Option<Unsettled>,
+}
 
 impl<S, H> Driver<S, H>
 where
@@ -86,12 +94,15 @@ where
         let passes = self.passes.clone();
         let mut refusing = async move {
             passes.refuse(job.work).await;
-            None
+            Ended {
+                lane: None,
+                left: None,
+            }
         }
         .boxed();
         match refusing.as_mut().poll(cx) {
             // It kept no lane busy, so none has a next job.
-            Poll::Ready(no_lane) => drop(self.release(no_lane)),
+            Poll::Ready(ended) => drop(self.release(ended)),
             Poll::Pending => self.running.push(refusing),
         }
     }
@@ -103,7 +114,7 @@ where
             let mut running = self.run(job);
             // Most passes wait for nothing: they are over with the first poll.
             match running.as_mut().poll(cx) {
-                Poll::Ready(lane) => next = self.release(lane),
+                Poll::Ready(ended) => next = self.release(ended),
                 Poll::Pending => {
                     self.running.push(running);
                     return;
@@ -115,19 +126,40 @@ where
     fn run(&self, job: Job) -> Running {
         let (passes, stack) = (self.passes.clone(), self.stack.clone());
         async move {
-            match job.work {
+            let left = match job.work {
                 Work::Pass(envelope, ticket) => passes.pass(stack, envelope, ticket).await,
-                Work::Emits(at, emits) => passes.carry_out(at, emits).await,
-            }
-            Some(job.lane)
+                Work::Emits(at, emits) => {
+                    passes.carry_out(at, emits).await;
+                    None
+                }
+            };
+            let lane = Some(job.lane);
+            Ended { lane, left }
         }
         .boxed()
     }
 
+    /// Waits for what a job left behind, while its lane goes on.
+    fn settle(&mut self, left: Unsettled) {
+        let passes = self.passes.clone();
+        passes.conductor.0.job_begins();
+        let settling = async move {
+            passes.settle(left).await;
+            Ended {
+                lane: None,
+                left: None,
+            }
+        };
+        self.running.push(settling.boxed());
+    }
+
     /// A job is over: the lane's next one, or else the lane is forgotten.
-    fn release(&mut self, lane: Option<Lane>) -> Option<Job> {
+    fn release(&mut self, ended: Ended) -> Option<Job> {
+        if let Some(left) = ended.left {
+            self.settle(left);
+        }
         self.passes.conductor.0.job_over();
-        let lane = lane?;
+        let lane = ended.lane?;
         let next = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front);
         if next.is_none() {
             self.lanes.remove(&lane);
@@ -153,8 +185,8 @@ where
         for _ in 0..PATIENCE {
             if let Some(job) = this.next_job() {
                 this.admit(job, cx);
-            } else if let Poll::Ready(Some(lane)) = this.running.poll_next_unpin(cx) {
-                if let Some(job) = this.release(lane) {
+            } else if let Poll::Ready(Some(ended)) = this.running.poll_next_unpin(cx) {
+                if let Some(job) = this.release(ended) {
                     this.start(job, cx);
                 }
             } else if shared.is_done() {

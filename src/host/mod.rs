@@ -26,6 +26,10 @@
 //! * **Enqueueing is delivery.** A hibernating session (XEP-0198) counts as
 //!   reached. When it expires, what it never acknowledged goes to [`expire`],
 //!   with the fate that came with each delivery.
+//! * **Handled is more than passed.** A layer may leave something to be settled
+//!   after the pass, such as a commit. Who acknowledges what clients send
+//!   (XEP-0198) counts a stanza when [`Ticket::handled`] resolves, in order:
+//!   [`Handled`] does both.
 //! * **Events come first.** The end of a session enters as an event before
 //!   the unavailable presence that the host makes for it.
 //! * **Time passes.** [`Event::Tick`](crate::flow::Event::Tick) enters every
@@ -51,6 +55,7 @@ mod delivery;
 mod direct;
 mod driver;
 mod expire;
+mod handled;
 mod outbox;
 mod pass;
 mod router;
@@ -60,5 +65,6 @@ pub use contract::{Delivery, Host, Place, Undelivered};
 pub use delivery::{Availability, BareMessages, Verdict, delivery};
 pub use driver::Driver;
 pub use expire::expire;
+pub use handled::Handled;
 pub use outbox::Outbox;
 pub use router::Router;

@@ -12,12 +12,12 @@ use tower_service::Service;
 
 use crate::flow::{
     BoxError, Drop, Emit, EmitKind, Envelope, Fate, Original, Outcome, PassId, Reach, Route,
-    Target, Trail,
+    Settling, Target, Trail,
 };
 use crate::middleware::panic_text;
 use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 
-use super::conduct::{Conductor, Work};
+use super::conduct::{Conductor, Over, Work};
 use super::direct::{Direct, Placed};
 use super::{Delivery, Host, Place};
 
@@ -27,18 +27,28 @@ pub(super) struct Passes<H> {
     pub(super) max_hops: u8,
 }
 
+/// What a pass left behind, and who wants to know when it is over.
+pub(super) struct Unsettled {
+    at: Time,
+    trail: Trail,
+    settling: Vec<Settling>,
+    tell: oneshot::Sender<()>,
+}
+
 #[derive(Debug, Error)]
 #[error("a service panicked: {0}")]
 struct Panicked(String);
 
 impl<H: Host> Passes<H> {
-    /// Lets an envelope pass, and carries out what came of it.
+    /// Lets an envelope pass, and carries out what came of it. What is left to
+    /// be settled comes back.
     pub(super) async fn pass<S>(
         &self,
         stack: S,
         mut envelope: Envelope,
-        ticket: Option<oneshot::Sender<Outcome>>,
-    ) where
+        ticket: Option<oneshot::Sender<Over>>,
+    ) -> Option<Unsettled>
+    where
         S: Service<Envelope, Response = Outcome>,
         S::Error: Into<BoxError>,
     {
@@ -52,19 +62,56 @@ impl<H: Host> Passes<H> {
             for emit in outcome.emits.split_off(0) {
                 self.carry(at, &trail, emit).await;
             }
-            outcome
+            (outcome, at, trail)
         })
         .catch_unwind()
         .await;
         match finished {
-            Ok(outcome) => {
+            Ok((mut outcome, at, trail)) => {
+                let settling = std::mem::take(&mut outcome.settling);
+                let (mut unsettled, mut settled) = (None, None);
+                if !settling.is_empty() {
+                    let (tell, told) = oneshot::channel();
+                    settled = Some(told);
+                    unsettled = Some(Unsettled {
+                        at,
+                        trail,
+                        settling,
+                        tell,
+                    });
+                }
                 if let Some(ticket) = ticket {
                     // Who has gone away does not want to know.
-                    let _ = ticket.send(outcome);
+                    let _ = ticket.send(Over { outcome, settled });
                 }
+                unsettled
             }
-            Err(panic) => self.host.broke(pass, &Panicked(panic_text(&*panic))),
+            Err(panic) => {
+                self.host.broke(pass, &Panicked(panic_text(&*panic)));
+                None
+            }
         }
+    }
+
+    /// Waits for what a pass left behind, and carries out what comes of it
+    /// before anybody is told.
+    pub(super) async fn settle(&self, unsettled: Unsettled) {
+        let pass = unsettled.trail.pass;
+        for future in unsettled.settling.iter().filter_map(Settling::take) {
+            let settled = AssertUnwindSafe(async {
+                let settled = future.await;
+                self.host.settled(pass, &settled.incidents);
+                for emit in settled.emits {
+                    self.carry(unsettled.at, &unsettled.trail, emit).await;
+                }
+            })
+            .catch_unwind()
+            .await;
+            if let Err(panic) = settled {
+                self.host.broke(pass, &Panicked(panic_text(&*panic)));
+            }
+        }
+        let _ = unsettled.tell.send(());
     }
 
     /// Sends what did not come out of a pass.
@@ -90,7 +137,8 @@ impl<H: Host> Passes<H> {
             self.carry_out(envelope.at, std::mem::take(&mut outcome.emits))
                 .await;
             if let Some(ticket) = ticket {
-                let _ = ticket.send(outcome);
+                let settled = None;
+                let _ = ticket.send(Over { outcome, settled });
             }
         }
     }

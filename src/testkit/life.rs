@@ -3,7 +3,7 @@
 use jid::{FullJid, Jid};
 
 use crate::flow::{End, Event, Route};
-use crate::host::{Outbox, expire};
+use crate::host::{Handled, Outbox, expire};
 use crate::stanza::{Condition, Kind, Stanza, StanzaError, Type};
 
 use super::record::Happening;
@@ -75,9 +75,12 @@ impl State {
             });
             let conductor = &self.hosts[host].conductor;
             conductor.carry_out(self.now, emits.collect());
+            if let Some(seat) = self.seat(session) {
+                seat.handled.add();
+            }
             return;
         }
-        self.enter(host, Route::FromSession(session.clone()), stanza, entry);
+        self.enter_from(session, stanza, entry);
     }
 
     fn bind(&mut self, host: usize, session: &FullJid, enabled: Vec<String>) {
@@ -95,6 +98,7 @@ impl State {
             waiting: Default::default(),
             unacked: Vec::new(),
             directed: Vec::new(),
+            handled: Handled::new(),
         });
         self.client(&session).reads = true;
         self.raise(host, Event::SessionBound { session, enabled });

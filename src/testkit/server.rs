@@ -7,7 +7,7 @@ use futures::TryFutureExt;
 use jid::{BareJid, FullJid, Jid};
 use tower_service::Service;
 
-use crate::flow::{Envelope, Outcome, PassId, What};
+use crate::flow::{Envelope, Incident, Outcome, PassId, What};
 use crate::host::{Availability, Delivery, Host, Place, Router, Undelivered};
 use crate::middleware::Pass;
 use crate::stanza::{Stanza, Time};
@@ -153,10 +153,12 @@ impl Host for Server {
         let mut state = self.core.lock();
         state.hosts[self.index].sending = pass;
         state.record.pass_ended(self.index, pass, &outcome.original);
-        for incident in &outcome.incidents {
-            let what = format!("{} ({:?})", incident.what, incident.stage);
-            state.broke(self.index, pass, Some(incident.layer), what);
-        }
+        state.incidents(self.index, pass, &outcome.incidents);
+    }
+
+    fn settled(&self, pass: PassId, incidents: &[Incident]) {
+        let mut state = self.core.lock();
+        state.incidents(self.index, pass, incidents);
     }
 
     fn broke(&self, pass: PassId, what: &(dyn std::error::Error + Send + Sync)) {
@@ -166,6 +168,13 @@ impl Host for Server {
 }
 
 impl super::state::State {
+    fn incidents(&mut self, host: usize, pass: PassId, incidents: &[Incident]) {
+        for incident in incidents {
+            let what = format!("{} ({:?})", incident.what, incident.stage);
+            self.broke(host, pass, Some(incident.layer), what);
+        }
+    }
+
     fn broke(&mut self, host: usize, pass: PassId, layer: Option<&'static str>, what: String) {
         let because = self.record.entry_of(host, pass);
         let what = Happening::Broke {

@@ -144,6 +144,15 @@ impl Session {
         self
     }
 
+    /// How many of the stanzas that it sent its host has acknowledged: what an
+    /// `<a h='…'/>` would say now (XEP-0198 §4). Zero if there is no session.
+    pub fn acked(&self) -> u32 {
+        self.inside.settle();
+        let mut state = self.inside.core.lock();
+        let seat = state.seat(&self.jid);
+        seat.map_or(0, |seat| seat.handled.count())
+    }
+
     /// A fault: the client stops reading, as when its network is gone and
     /// nobody has noticed. If more than `capacity` stanzas wait for it, its
     /// host ends it.

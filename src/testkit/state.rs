@@ -5,7 +5,7 @@ use std::task::Waker;
 use jid::{BareJid, DomainPart, FullJid, Jid};
 
 use crate::flow::{Envelope, Event, PassId, Route};
-use crate::host::{Availability, Conductor, Delivery, Outbox};
+use crate::host::{Availability, Conductor, Delivery, Handled, Outbox};
 use crate::stanza::{Stanza, Time};
 
 use super::chance::Chance;
@@ -67,6 +67,8 @@ pub(super) struct Seat {
     pub(super) unacked: Vec<Delivery>,
     /// Who got its directed presence (RFC 6121 §4.6).
     pub(super) directed: Vec<Jid>,
+    /// What it sent, and how much of that its host has handled.
+    pub(super) handled: Handled,
 }
 
 /// A session as its client sees it; it stays when the session ends.
@@ -165,6 +167,20 @@ impl State {
         let mut envelope = Envelope::stanza(self.now, route, stanza);
         envelope.trail.pass = Record::mark(because);
         self.hosts[host].conductor.post(envelope);
+    }
+
+    /// Lets a stanza of a session enter, which counts what is handled.
+    pub(super) fn enter_from(&mut self, session: &FullJid, stanza: Stanza, because: EntryId) {
+        let Some(host) = self.host_of(session.domain().as_str()) else {
+            return;
+        };
+        let route = Route::FromSession(session.clone());
+        let mut envelope = Envelope::stanza(self.now, route, stanza);
+        envelope.trail.pass = Record::mark(because);
+        let ticket = self.hosts[host].conductor.enter(envelope);
+        if let Some(seat) = self.seat(session) {
+            seat.handled.enter(ticket);
+        }
     }
 
     /// Lets a host hear of an event.

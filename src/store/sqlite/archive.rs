@@ -13,7 +13,7 @@ use super::work::{Queue, Read, Staff, Worker, Write, workers};
 use super::write::Desk;
 use super::{SqliteError, read};
 
-/// Archives in a file. The [module](super::sqlite) says how it works.
+/// Archives in a file. The [module](crate::store::sqlite) says how it works.
 #[derive(Debug)]
 pub struct SqliteArchive {
     writes: Arc<Queue<Write>>,
