@@ -2,13 +2,15 @@
 //! them (RFC 5802 §3), and a name that does not exist cannot be told from a
 //! wrong password.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use jid::{BareJid, NodePart, NodeRef};
+use rusqlite::{Connection, Row};
 
 use super::options::NewAccount;
 use super::random;
 use super::sasl::scram::{Hash, Keys};
+use super::storage::{Failed, Storage};
 
 /// RFC 7677 §4 asks for at least 4,096. Deliberately no more: the load tests
 /// of this example log in thousands of clients.
@@ -16,27 +18,60 @@ const ITERATIONS: u32 = 4_096;
 
 pub struct Accounts {
     domain: BareJid,
-    credentials: HashMap<NodePart, Credentials>,
+    credentials: BTreeMap<NodePart, Credentials>,
     /// Makes up salts for names that do not exist.
     decoy: [u8; 32],
 }
 
+#[derive(Clone)]
 struct Credentials {
     sha1: Keys,
     sha256: Keys,
 }
 
 impl Accounts {
+    /// These accounts and no others.
     pub fn new(domain: BareJid, accounts: &[NewAccount]) -> Self {
-        let credentials = accounts
-            .iter()
-            .map(|account| (account.name.clone(), Credentials::derive(&account.password)))
-            .collect();
-        Self {
+        let mut new = Self {
             domain,
-            credentials,
+            credentials: BTreeMap::new(),
             decoy: random::bytes(),
+        };
+        for account in accounts {
+            new.admit(account);
         }
+        new
+    }
+
+    /// Those that are kept, and these, which are kept from now on. If there
+    /// is none at all, alice and bob move in.
+    pub async fn load(
+        domain: BareJid,
+        storage: &Storage,
+        named: &[NewAccount],
+    ) -> Result<Self, Failed> {
+        let mut accounts = Self::new(domain.clone(), &[]);
+        accounts.decoy = storage.secret("salts of nobody").await?;
+        let of_domain = domain.clone();
+        accounts.credentials = storage.run(move |db| read(db, &of_domain)).await?;
+
+        let named = match (named, accounts.credentials.is_empty()) {
+            ([], true) => NewAccount::examples(),
+            _ => named.to_vec(),
+        };
+        let mut changed = vec![];
+        for account in named {
+            if let Some(credentials) = accounts.admit(&account) {
+                changed.push((accounts.address(&account.name), credentials));
+            }
+        }
+        storage.run(move |db| write(db, &changed)).await?;
+        Ok(accounts)
+    }
+
+    /// The names of all accounts.
+    pub fn names(&self) -> impl Iterator<Item = &NodePart> {
+        self.credentials.keys()
     }
 
     /// The domain that is served.
@@ -68,6 +103,20 @@ impl Accounts {
     }
 }
 
+impl Accounts {
+    /// Adds an account, or gives it another password; nothing if it is there
+    /// with this one.
+    fn admit(&mut self, account: &NewAccount) -> Option<Credentials> {
+        let known = self.credentials.get(&account.name);
+        if known.is_some_and(|known| known.sha256.fit(Hash::Sha256, &account.password)) {
+            return None;
+        }
+        let new = Credentials::derive(&account.password);
+        self.credentials.insert(account.name.clone(), new.clone());
+        Some(new)
+    }
+}
+
 impl Credentials {
     fn derive(password: &str) -> Self {
         let keys = |hash| Keys::derive(hash, password, random::bytes::<16>().to_vec(), ITERATIONS);
@@ -76,6 +125,64 @@ impl Credentials {
             sha256: keys(Hash::Sha256),
         }
     }
+}
+
+const SHA1: &str = "SCRAM-SHA-1";
+const SHA256: &str = "SCRAM-SHA-256";
+
+fn read(db: &Connection, domain: &BareJid) -> rusqlite::Result<BTreeMap<NodePart, Credentials>> {
+    let both = "SELECT one.account,
+                       one.salt, one.iterations, one.stored, one.server,
+                       other.salt, other.iterations, other.stored, other.server
+                FROM scram_keys AS one JOIN scram_keys AS other USING (account)
+                WHERE one.hash = ?1 AND other.hash = ?2";
+    let mut query = db.prepare(both)?;
+    let mut rows = query.query([SHA1, SHA256])?;
+    let mut found = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        let account: String = row.get(0)?;
+        // Of another domain, if the server had another name before.
+        if let Ok(account) = BareJid::new(&account)
+            && account.domain() == domain.domain()
+            && let Some(name) = account.node()
+        {
+            let credentials = Credentials {
+                sha1: keys(row, 1)?,
+                sha256: keys(row, 5)?,
+            };
+            found.insert(name.to_owned(), credentials);
+        }
+    }
+    Ok(found)
+}
+
+fn keys(row: &Row<'_>, first: usize) -> rusqlite::Result<Keys> {
+    Ok(Keys {
+        salt: row.get(first)?,
+        iterations: row.get(first + 1)?,
+        stored: row.get(first + 2)?,
+        server: row.get(first + 3)?,
+    })
+}
+
+fn write(db: &Connection, accounts: &[(BareJid, Credentials)]) -> rusqlite::Result<()> {
+    let mut insert =
+        db.prepare("INSERT OR REPLACE INTO scram_keys VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
+    for (account, credentials) in accounts {
+        for (hash, keys) in [(SHA1, &credentials.sha1), (SHA256, &credentials.sha256)] {
+            let account = account.as_str();
+            let iterations = keys.iterations;
+            insert.execute((
+                account,
+                hash,
+                &keys.salt,
+                iterations,
+                &keys.stored,
+                &keys.server,
+            ))?;
+        }
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -123,5 +230,65 @@ mod tests {
         salts.sort();
         salts.dedup();
         assert_eq!(salts.len(), 8);
+    }
+
+    fn fits(accounts: &Accounts, name: &str, password: &str) -> bool {
+        let name = NodePart::new(name).unwrap();
+        [Hash::Sha1, Hash::Sha256]
+            .map(|hash| accounts.keys(&name, hash).fit(hash, password))
+            .iter()
+            .all(|fits| *fits)
+    }
+
+    #[tokio::test]
+    async fn accounts_are_kept_and_the_command_line_wins() {
+        let domain = BareJid::new("example.org").unwrap();
+        let storage = Storage::open(None).unwrap();
+        let named = |name: &str, password: &str| NewAccount {
+            name: NodePart::new(name).unwrap().into_owned(),
+            password: password.into(),
+        };
+        let load = async |named: &[NewAccount]| {
+            let accounts = Accounts::load(domain.clone(), &storage, named).await;
+            accounts.unwrap()
+        };
+        let first = load(&[named("carol", "old"), named("dan", "dan")]).await;
+        assert!(fits(&first, "carol", "old") && fits(&first, "dan", "dan"));
+        let second = load(&[named("carol", "new")]).await;
+        assert!(fits(&second, "carol", "new") && fits(&second, "dan", "dan"));
+        let third = load(&[]).await;
+        assert!(fits(&third, "carol", "new") && !fits(&third, "carol", "old"));
+        assert_eq!(third.names().count(), 2);
+
+        let salt = |accounts: &Accounts| {
+            let nobody = NodePart::new("nobody").unwrap();
+            accounts.keys(&nobody, Hash::Sha1).salt
+        };
+        assert_eq!(salt(&first), salt(&third));
+    }
+
+    #[tokio::test]
+    async fn no_password_is_kept() {
+        let domain = BareJid::new("example.org").unwrap();
+        let storage = Storage::open(None).unwrap();
+        let secret = NewAccount {
+            name: NodePart::new("carol").unwrap().into_owned(),
+            password: "correct horse".into(),
+        };
+        Accounts::load(domain, &storage, &[secret]).await.unwrap();
+        let found = storage.run(|db| {
+            let all = "SELECT count(*) FROM scram_keys WHERE instr(stored || server || salt, ?1)";
+            db.query_row(all, [&b"correct horse"[..]], |row| row.get::<_, u32>(0))
+        });
+        assert_eq!(found.await.unwrap(), 0);
+    }
+
+    #[tokio::test]
+    async fn where_there_is_nobody_alice_and_bob_move_in() {
+        let domain = BareJid::new("example.org").unwrap();
+        let storage = Storage::open(None).unwrap();
+        let accounts = Accounts::load(domain, &storage, &[]).await.unwrap();
+        let names: Vec<_> = accounts.names().map(|name| name.as_str()).collect();
+        assert_eq!(names, ["alice", "bob"]);
     }
 }

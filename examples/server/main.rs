@@ -9,6 +9,7 @@
 //! site        what the library asks of this server (`host::Host`)
 //! services/   what ends at the server: roster, presence, discovery …
 //! rooms       the chat rooms
+//! storage/    what outlives the process
 //! server      starts and ends it all
 //! ```
 
@@ -16,7 +17,7 @@ mod accounts;
 mod clock;
 mod entrance;
 pub(crate) mod options;
-mod random;
+pub(crate) mod random;
 mod rooms;
 mod sasl;
 pub(crate) mod server;
@@ -24,6 +25,7 @@ mod services;
 mod sessions;
 mod site;
 mod stack;
+mod storage;
 mod stream;
 
 use std::io::IsTerminal;
@@ -38,11 +40,16 @@ use server::Server;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    match run(Options::parse()).await {
-        Ok(()) => ExitCode::SUCCESS,
+    ExitCode::from(status(run(Options::parse()).await))
+}
+
+/// The exit status of the process; what went wrong is said on standard error.
+pub(crate) fn status(ended: Result<(), Box<dyn std::error::Error>>) -> u8 {
+    match ended {
+        Ok(()) => 0,
         Err(error) => {
             eprintln!("error: {error}");
-            ExitCode::FAILURE
+            1
         }
     }
 }
@@ -72,8 +79,8 @@ fn greet(options: &Options, server: &Server) {
     let (address, domain) = (server.address(), &options.domain);
     println!("listening on {address}");
     println!("  log in as one of:");
-    for account in &options.accounts {
-        println!("    {}@{domain}", account.name);
+    for name in server.accounts().names() {
+        println!("    {name}@{domain}");
     }
     println!(
         "  with host {} and port {}, without TLS; rooms are at rooms.{domain}",

@@ -1,6 +1,7 @@
 //! The command line.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Parser;
@@ -21,14 +22,15 @@ pub struct Options {
     #[arg(long, value_name = "DOMAIN", default_value = "localhost", value_parser = parse_domain)]
     pub domain: BareJid,
 
-    /// An account; may be given more than once
-    #[arg(
-        long = "account",
-        value_name = "NAME:PASSWORD",
-        default_values = ["alice:alice", "bob:bob"],
-        value_parser = parse_account
-    )]
+    /// An account; may be given more than once. While there is none,
+    /// alice:alice and bob:bob are made
+    #[arg(long = "account", value_name = "NAME:PASSWORD", value_parser = parse_account)]
     pub accounts: Vec<NewAccount>,
+
+    /// Where accounts, rosters, rooms and all that is to be kept are kept;
+    /// without it they are forgotten in the end
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
 
     /// What to log: error, warn, info, debug, trace, or a tracing filter
     #[arg(long, value_name = "LEVEL", default_value = "info")]
@@ -99,6 +101,18 @@ impl Options {
     }
 }
 
+impl NewAccount {
+    /// For who only wants to try the server.
+    pub fn examples() -> Vec<Self> {
+        ["alice", "bob"]
+            .map(|name| Self {
+                name: NodePart::new(name).expect("it is a name").into_owned(),
+                password: name.into(),
+            })
+            .into()
+    }
+}
+
 /// Never shows the password: options are logged.
 impl std::fmt::Debug for NewAccount {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -147,13 +161,15 @@ mod tests {
         let options = options("").unwrap();
         assert_eq!(options.listen, "127.0.0.1:5222".parse().unwrap());
         assert_eq!(options.domain.as_str(), "localhost");
-        let names: Vec<_> = options.accounts.iter().map(|a| a.name.as_str()).collect();
+        assert!(options.accounts.is_empty());
+        let names = NewAccount::examples();
+        let names: Vec<_> = names.iter().map(|a| a.name.as_str()).collect();
         assert_eq!(names, ["alice", "bob"]);
         assert_eq!(options.check(), Ok(()));
     }
 
     #[test]
-    fn accounts_on_the_command_line_replace_the_default_ones() {
+    fn a_password_may_have_a_colon() {
         let options = options("--account carol:a:b --account dan:d").unwrap();
         assert_eq!(options.accounts.len(), 2);
         assert_eq!(options.accounts[0].password, "a:b");

@@ -17,6 +17,7 @@ use super::entrance::Entrance;
 use super::options::Options;
 use super::site::Site;
 use super::stack::stack;
+use super::storage::{Failed, Storage, Unusable};
 use super::stream;
 
 /// How often layers are told that time passes.
@@ -25,9 +26,21 @@ const TICK: Duration = Duration::from_secs(5);
 /// How long connections may take to end when the server does.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// Why there is no server.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotStart {
+    #[error("cannot listen: {0}")]
+    Listening(#[from] io::Error),
+    #[error(transparent)]
+    Storage(#[from] Unusable),
+    #[error(transparent)]
+    Reading(#[from] Failed),
+}
+
 /// A server that runs.
 pub struct Server {
     address: SocketAddr,
+    site: Arc<Site>,
     shutdown: watch::Sender<bool>,
     accepting: JoinHandle<()>,
     conductor: Conductor,
@@ -36,12 +49,14 @@ pub struct Server {
 
 impl Server {
     /// Listens and serves, in tasks of its own.
-    pub async fn start(options: &Options) -> io::Result<Self> {
+    pub async fn start(options: &Options) -> Result<Self, CannotStart> {
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
 
-        let accounts = Accounts::new(options.domain.clone(), &options.accounts);
-        let site = Arc::new(Site::new(accounts));
+        let storage = Storage::open(options.data.as_deref())?;
+        let domain = options.domain.clone();
+        let accounts = Accounts::load(domain, &storage, &options.accounts).await?;
+        let site = Arc::new(Site::new(accounts, storage));
         let (conductor, parts) = conduct(stack(site.clone()), site.clone(), Settings::default());
         site.conducted_by(conductor.clone());
         let mut drivers = JoinSet::new();
@@ -51,7 +66,7 @@ impl Server {
 
         let (shutdown, is_over) = watch::channel(false);
         let entrance = Arc::new(Entrance::new(
-            site,
+            site.clone(),
             conductor.clone(),
             options.limits,
             is_over,
@@ -59,6 +74,7 @@ impl Server {
         info!(%address, domain = %options.domain, "listening");
         Ok(Self {
             address,
+            site,
             shutdown,
             accepting: tokio::spawn(accept(listener, entrance)),
             conductor,
@@ -71,6 +87,11 @@ impl Server {
         self.address
     }
 
+    /// Who may log in.
+    pub fn accounts(&self) -> &Accounts {
+        &self.site.accounts
+    }
+
     /// Ends every stream with `system-shutdown`, writes all that waits, and
     /// returns when everything is over.
     pub async fn shut_down(mut self) {
@@ -80,6 +101,7 @@ impl Server {
         // The sessions have ended; what follows from it is finished.
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}
+        self.site.storage.close().await;
         info!("all is said");
     }
 }

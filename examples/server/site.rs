@@ -1,7 +1,6 @@
 //! This server as the library sees it: whose address is this, who is
 //! connected, where does a stanza go. What it does is in the stack.
 
-use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 
 use jid::{BareJid, FullJid, Jid};
@@ -14,6 +13,7 @@ use super::accounts::Accounts;
 use super::rooms::Rooms;
 use super::services::{self, private::Private, roster::Rosters};
 use super::sessions::Sessions;
+use super::storage::{Failed, Storage};
 
 pub struct Site {
     pub accounts: Arc<Accounts>,
@@ -21,18 +21,20 @@ pub struct Site {
     pub rosters: Rosters,
     pub private: Private,
     pub rooms: Rooms,
+    pub storage: Storage,
     /// Where what cannot be sent comes back in.
     conductor: OnceLock<Conductor>,
 }
 
 impl Site {
-    pub fn new(accounts: Accounts) -> Self {
+    pub fn new(accounts: Accounts, storage: Storage) -> Self {
         Self {
             rooms: Rooms::new(accounts.domain()),
             accounts: Arc::new(accounts),
             sessions: Sessions::default(),
-            rosters: Rosters::default(),
-            private: Private::default(),
+            rosters: Rosters::new(storage.clone()),
+            private: Private::new(storage.clone()),
+            storage,
             conductor: OnceLock::new(),
         }
     }
@@ -55,7 +57,7 @@ impl Site {
 }
 
 impl Host for Site {
-    type Error = Infallible;
+    type Error = Failed;
 
     fn place(&self, jid: &Jid) -> Place {
         if jid.domain() == self.domain().domain() {
@@ -99,8 +101,8 @@ impl Host for Site {
         }
     }
 
-    async fn serve(&self, envelope: Envelope) -> Result<Outcome, Infallible> {
-        Ok(services::serve(self, &envelope))
+    async fn serve(&self, envelope: Envelope) -> Result<Outcome, Failed> {
+        services::serve(self, &envelope).await
     }
 
     fn directed(&self, session: &FullJid, presence: &Stanza) {

@@ -1,7 +1,6 @@
 //! What this server does with a stanza, whoever sent it and wherever it came
 //! in: one stack, outermost layer first.
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use tower::{Service, ServiceBuilder};
@@ -13,6 +12,7 @@ use tower_xmpp::store::MemoryArchive;
 
 use super::random;
 use super::site::Site;
+use super::storage::Failed;
 
 /// A stack over this server. Its layers' state is shared by all its clones.
 pub fn stack(site: Arc<Site>) -> impl Stack {
@@ -35,16 +35,12 @@ pub fn stack(site: Arc<Site>) -> impl Stack {
 
 /// What [`conduct`](tower_xmpp::host::conduct) takes.
 pub trait Stack:
-    Service<Envelope, Response = Outcome, Error = Infallible, Future: Send>
-    + Clone
-    + Send
-    + Unpin
-    + 'static
+    Service<Envelope, Response = Outcome, Error = Failed, Future: Send> + Clone + Send + Unpin + 'static
 {
 }
 
 impl<S> Stack for S where
-    S: Service<Envelope, Response = Outcome, Error = Infallible, Future: Send>
+    S: Service<Envelope, Response = Outcome, Error = Failed, Future: Send>
         + Clone
         + Send
         + Unpin

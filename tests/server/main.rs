@@ -11,6 +11,7 @@ mod presence;
 mod process;
 mod rooms;
 mod services;
+mod storage;
 
 #[allow(dead_code, reason = "the command line is not used here")]
 #[path = "../../examples/server/main.rs"]

@@ -17,17 +17,15 @@ async fn be_a_server() {
     if let Ok(options) = std::env::var(BE_A_SERVER) {
         let line = ["server"].into_iter().chain(options.split_whitespace());
         let options = super::example::options::Options::parse_from(line);
-        if let Err(error) = super::example::run(options).await {
-            eprintln!("error: {error}");
-            std::process::exit(1);
-        }
+        let status = super::example::status(super::example::run(options).await);
+        std::process::exit(status.into());
     }
 }
 
-struct Process(Child);
+pub struct Process(Child);
 
 impl Process {
-    fn start(options: &str) -> Self {
+    pub fn start(options: &str) -> Self {
         let child = Command::new(std::env::current_exe().unwrap())
             .args(["--exact", "process::be_a_server", "--nocapture"])
             .env(BE_A_SERVER, options)
@@ -38,25 +36,31 @@ impl Process {
     }
 
     /// Waits until it says where it listens.
-    fn address(&mut self) -> SocketAddr {
+    pub fn address(&mut self) -> SocketAddr {
         let output = BufReader::new(self.0.stdout.as_mut().unwrap());
         let mut lines = output.lines().map(Result::unwrap);
         let address = lines.find_map(|line| Some(line.split_once("listening on ")?.1.to_owned()));
         address.unwrap().parse().unwrap()
     }
 
-    fn signal(&self, name: &str) {
+    pub fn signal(&self, name: &str) {
         let id = self.0.id().to_string();
         let killed = Command::new("kill").args([name, &id]).status();
         assert!(killed.unwrap().success());
     }
 
-    /// Whether it ended well, and all that it said on standard error.
-    fn end(mut self) -> (bool, String) {
+    /// Not even its last words are heard.
+    pub fn kill(mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+
+    /// The status it ended with, and all that it said on standard error.
+    pub fn end(mut self) -> (Option<i32>, String) {
         let mut said = String::new();
         let mut stderr = self.0.stderr.take().unwrap();
         stderr.read_to_string(&mut said).unwrap();
-        (self.0.wait().unwrap().success(), said)
+        (self.0.wait().unwrap().code(), said)
     }
 }
 
@@ -68,7 +72,7 @@ impl Drop for Process {
     }
 }
 
-const LISTEN: &str = "--listen 127.0.0.1:0 --domain example.org";
+pub const LISTEN: &str = "--listen 127.0.0.1:0 --domain example.org";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_is_told_to_end_says_goodbye_and_exits_well() {
@@ -77,7 +81,7 @@ async fn a_server_that_is_told_to_end_says_goodbye_and_exits_well() {
         let mut client = Client::available(process.address(), "alice", "phone").await;
         process.signal(signal);
         client.expect_end("system-shutdown").await;
-        assert!(process.end().0);
+        assert_eq!(process.end().0, Some(0));
     }
 }
 
@@ -108,8 +112,8 @@ async fn the_log_tells_who_did_what_and_never_what_was_said() {
     bob.send("<message><body>sesame</bodi>").await;
     bob.expect_end("not-well-formed").await;
     process.signal("-TERM");
-    let (ended_well, log) = process.end();
-    assert!(ended_well);
+    let (status, log) = process.end();
+    assert_eq!(status, Some(0));
     for told in [
         "listening",
         "login failed name=\"alice\" failure=not-authorized",
@@ -133,8 +137,8 @@ fn options_that_cannot_be_served_end_the_server_with_the_reason() {
         ("--listen 0.0.0.0:0", "not a loopback address"),
         ("--listen 127.0.0.1:0 --log a=b=c", "error:"),
     ] {
-        let (ended_well, said) = Process::start(options).end();
-        assert!(!ended_well, "{options}");
+        let (status, said) = Process::start(options).end();
+        assert_eq!(status, Some(1), "{options}");
         assert!(said.contains(reason), "{options}: {said}");
     }
 }
@@ -148,6 +152,7 @@ fn the_help_names_every_option() {
         "--listen <ADDR>",
         "--domain <DOMAIN>",
         "--account <NAME:PASSWORD>",
+        "--data <DIR>",
         "--log <LEVEL>",
         "--max-stanza <BYTES>",
         "--max-depth <LEVELS>",

@@ -27,9 +27,9 @@ pub enum Hash {
 #[derive(Clone)]
 pub struct Keys {
     pub salt: Vec<u8>,
-    iterations: u32,
-    stored: Vec<u8>,
-    server: Vec<u8>,
+    pub iterations: u32,
+    pub stored: Vec<u8>,
+    pub server: Vec<u8>,
 }
 
 /// The client's first message.

@@ -5,7 +5,7 @@ use jid::Jid;
 use tower_xmpp::stanza::{Condition, Element, ElementRef, ns};
 
 use super::super::site::Site;
-use super::Whom;
+use super::{Answer, Denied, Whom};
 
 /// What the server's own services announce, in the name of the server.
 const SERVER: [&str; 4] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::PRIVATE];
@@ -13,13 +13,13 @@ const SERVER: [&str; 4] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::PRIVAT
 /// The same in the name of an account.
 const ACCOUNT: [&str; 3] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING];
 
-pub fn info(
+pub async fn info(
     site: &Site,
     whom: &Whom,
     asker: &Jid,
     query: ElementRef<'_>,
-) -> Result<Option<Element>, Condition> {
-    may_ask(site, whom, asker, query)?;
+) -> Result<Answer, Denied> {
+    may_ask(site, whom, asker, query).await?;
     let (identity, features) = match whom {
         Whom::Server => (("server", "im"), &SERVER[..]),
         Whom::Own(_) | Whom::Other(_) => (("account", "registered"), &ACCOUNT[..]),
@@ -31,16 +31,16 @@ pub fn info(
     for feature in features {
         answer.push(Element::new("feature", ns::DISCO_INFO).with_attr("var", *feature));
     }
-    Ok(Some(answer))
+    Ok(Answer::of(answer))
 }
 
-pub fn items(
+pub async fn items(
     site: &Site,
     whom: &Whom,
     asker: &Jid,
     query: ElementRef<'_>,
-) -> Result<Option<Element>, Condition> {
-    may_ask(site, whom, asker, query)?;
+) -> Result<Answer, Denied> {
+    may_ask(site, whom, asker, query).await?;
     let mut answer = Element::new("query", ns::DISCO_ITEMS);
     if *whom == Whom::Server {
         let rooms = Element::new("item", ns::DISCO_ITEMS)
@@ -48,17 +48,24 @@ pub fn items(
             .with_attr("name", "Chat rooms");
         answer.push(rooms);
     }
-    Ok(Some(answer))
+    Ok(Answer::of(answer))
 }
 
 /// XEP-0030 §8: whether an account exists is not told to those who do not
 /// hear of its presence. There are no nodes.
-fn may_ask(site: &Site, whom: &Whom, asker: &Jid, query: ElementRef<'_>) -> Result<(), Condition> {
-    match whom {
-        Whom::Other(account) if !site.rosters.hears(account, &asker.to_bare()) => {
-            Err(Condition::ServiceUnavailable)
-        }
-        _ if query.attr("node").is_some() => Err(Condition::ItemNotFound),
-        _ => Ok(()),
+async fn may_ask(
+    site: &Site,
+    whom: &Whom,
+    asker: &Jid,
+    query: ElementRef<'_>,
+) -> Result<(), Denied> {
+    if let Whom::Other(account) = whom
+        && !site.rosters.hears(account, &asker.to_bare()).await?
+    {
+        return Err(Condition::ServiceUnavailable.into());
+    }
+    match query.attr("node") {
+        Some(_) => Err(Condition::ItemNotFound.into()),
+        None => Ok(()),
     }
 }

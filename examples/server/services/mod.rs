@@ -5,15 +5,15 @@ mod disco;
 pub mod presence;
 pub mod private;
 pub mod roster;
-mod subscription;
 
 use jid::{BareJid, Jid};
-use tower_xmpp::flow::{Emit, Envelope, Fate, Outcome, Route};
+use tower_xmpp::flow::{Emit, Envelope, Fate, Original, Outcome, Route};
 use tower_xmpp::host::{Host, Place};
-use tower_xmpp::stanza::{Condition, Kind, Stanza, Type, ns};
+use tower_xmpp::stanza::{Condition, Element, Kind, Stanza, StanzaError, Type, ns};
 
 use super::rooms;
 use super::site::Site;
+use super::storage::Failed;
 
 /// Whom a request is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,17 +26,36 @@ pub enum Whom {
     Server,
 }
 
+/// What a request got: a result, and what is to be sent besides.
+#[derive(Default)]
+pub struct Answer {
+    pub payload: Option<Element>,
+    pub emits: Vec<Emit>,
+}
+
+/// Why a request got no result.
+pub enum Denied {
+    /// The asker is told.
+    Refused(StanzaError),
+    /// Something of ours is broken.
+    Broken(Failed),
+}
+
 /// Serves what the router passes on.
-pub fn serve(site: &Site, envelope: &Envelope) -> Outcome {
+pub async fn serve(site: &Site, envelope: &Envelope) -> Result<Outcome, Failed> {
     let Some(stanza) = envelope.as_stanza() else {
-        return Outcome::of(tower_xmpp::flow::Original::Heard);
+        return Ok(Outcome::of(Original::Heard));
     };
     match (&envelope.route, stanza.kind()) {
-        (Route::ToRoom(_) | Route::Broadcast(_), _) => rooms::serve(site, envelope, stanza),
-        (_, Kind::Iq) => iq(site, stanza),
-        (Route::FromSession(session), Kind::Presence) => presence::sent(site, session, stanza),
-        (Route::ToAccount(account), Kind::Presence) => presence::received(site, account, stanza),
-        _ => Outcome::refused(stanza, Condition::ServiceUnavailable),
+        (Route::ToRoom(_) | Route::Broadcast(_), _) => Ok(rooms::serve(site, envelope, stanza)),
+        (_, Kind::Iq) => iq(site, stanza).await,
+        (Route::FromSession(session), Kind::Presence) => {
+            presence::sent(site, session, stanza).await
+        }
+        (Route::ToAccount(account), Kind::Presence) => {
+            presence::received(site, account, stanza).await
+        }
+        _ => Ok(Outcome::refused(stanza, Condition::ServiceUnavailable)),
     }
 }
 
@@ -51,28 +70,38 @@ pub fn onward(site: &Site, stanza: Stanza) -> Emit {
     Emit::new_at(route, stanza).with_fate(Fate::Drop)
 }
 
-fn iq(site: &Site, stanza: &Stanza) -> Outcome {
+async fn iq(site: &Site, stanza: &Stanza) -> Result<Outcome, Failed> {
     let (Some(asker), Some(payload)) = (stanza.from(), stanza.payload()) else {
-        return Outcome::refused(stanza, Condition::BadRequest);
+        return Ok(Outcome::refused(stanza, Condition::BadRequest));
     };
     let whom = whom(site, asker, stanza.to());
     let is_get = stanza.is_type(&Type::Get);
     let answer = match (payload.name(), payload.ns().as_str(), &whom) {
-        ("query", ns::DISCO_INFO, _) if is_get => disco::info(site, &whom, asker, payload),
-        ("query", ns::DISCO_ITEMS, _) if is_get => disco::items(site, &whom, asker, payload),
-        ("query", ns::ROSTER, Whom::Own(_)) => return roster::iq(site, asker, stanza, payload),
-        ("query", ns::PRIVATE, Whom::Own(account)) => site.private.iq(account, is_get, payload),
+        ("query", ns::DISCO_INFO, _) if is_get => disco::info(site, &whom, asker, payload).await,
+        ("query", ns::DISCO_ITEMS, _) if is_get => disco::items(site, &whom, asker, payload).await,
+        ("query", ns::ROSTER, Whom::Own(_)) => roster::iq(site, asker, stanza, payload).await,
+        ("query", ns::PRIVATE, Whom::Own(account)) => {
+            site.private.iq(account, is_get, payload).await
+        }
         // XEP-0199 §4.2 and §4.3
-        ("ping", ns::PING, Whom::Own(_) | Whom::Server) if is_get => Ok(None),
+        ("ping", ns::PING, Whom::Own(_) | Whom::Server) if is_get => Ok(Answer::default()),
         // RFC 3921 §3: not offered, yet asked for, and without it some
         // clients do not go on.
-        ("session", ns::SESSION, Whom::Own(_) | Whom::Server) if !is_get => Ok(None),
-        _ => Err(Condition::ServiceUnavailable),
+        ("session", ns::SESSION, Whom::Own(_) | Whom::Server) if !is_get => Ok(Answer::default()),
+        _ => Err(Condition::ServiceUnavailable.into()),
     };
     match answer {
-        Ok(Some(payload)) => Outcome::answered(stanza.reply().with_child(payload)),
-        Ok(None) => Outcome::answered(stanza.reply()),
-        Err(condition) => Outcome::refused(stanza, condition),
+        Ok(Answer { payload, emits }) => {
+            let mut reply = stanza.reply();
+            if let Some(payload) = payload {
+                reply.push(payload);
+            }
+            let mut outcome = Outcome::answered(reply);
+            outcome.emits.extend(emits);
+            Ok(outcome)
+        }
+        Err(Denied::Refused(error)) => Ok(Outcome::refused(stanza, error)),
+        Err(Denied::Broken(failed)) => Err(failed),
     }
 }
 
@@ -82,5 +111,26 @@ fn whom(site: &Site, asker: &Jid, to: Option<&Jid>) -> Whom {
         Some(Place::Account(account)) if account == asker.to_bare() => Whom::Own(account),
         Some(Place::Account(account)) => Whom::Other(account),
         Some(_) => Whom::Server,
+    }
+}
+
+impl Answer {
+    pub fn of(payload: Element) -> Self {
+        Self {
+            payload: Some(payload),
+            emits: vec![],
+        }
+    }
+}
+
+impl From<Condition> for Denied {
+    fn from(condition: Condition) -> Self {
+        Self::Refused(condition.into())
+    }
+}
+
+impl From<Failed> for Denied {
+    fn from(failed: Failed) -> Self {
+        Self::Broken(failed)
     }
 }

@@ -11,13 +11,14 @@ pub struct Subscription {
     pub from: Half,
 }
 
+/// The numbers stand in the database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Half {
     #[default]
-    No,
+    No = 0,
     /// Asked for and not yet answered.
-    Pending,
-    Yes,
+    Pending = 1,
+    Yes = 2,
 }
 
 /// The types of presence that are about subscriptions.

@@ -1,0 +1,98 @@
+//! What is there again after `kill -9`, and files that cannot be used.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::client::*;
+use super::example::random;
+use super::process::{LISTEN, Process};
+
+/// A directory for `--data` that goes away in the end.
+struct Data(PathBuf);
+
+impl Data {
+    fn new() -> Self {
+        Self(std::env::temp_dir().join(format!("tower-xmpp-{}", random::id())))
+    }
+
+    fn server(&self, options: &str) -> Process {
+        Process::start(&format!("{LISTEN} --data {} {options}", self.0.display()))
+    }
+
+    fn file(&self) -> PathBuf {
+        self.0.join("server.sqlite")
+    }
+}
+
+impl Drop for Data {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+const PRIVATE: &str = "<iq type='TYPE' id='p'><query xmlns='jabber:iq:private'>\
+                       <storage xmlns='storage:bookmarks'>INSIDE</storage></query></iq>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn accounts_rosters_and_private_xml_survive_a_kill() {
+    let data = Data::new();
+    let mut server = data.server("--account alice:alice --account bob:bob");
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    alice
+        .ask(
+            "<iq type='set' id='s'><query xmlns='jabber:iq:roster'>\
+             <item jid='carol@example.org' name='C'><group>g</group></item></query></iq>",
+        )
+        .await;
+    alice
+        .ask(&PRIVATE.replace("TYPE", "set").replace("INSIDE", "kept"))
+        .await;
+    alice
+        .send("<presence to='bob@example.org' type='subscribe'/>")
+        .await;
+    alice.expect_nothing().await;
+    server.kill();
+
+    // Nobody is named: who has moved in is there, and nobody else.
+    let mut server = data.server("");
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    let roster = "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>";
+    let roster = alice.ask(roster).await.payload().unwrap().to_xml();
+    assert_eq!(
+        roster,
+        "<query xmlns='jabber:iq:roster'>\
+         <item ask='subscribe' jid='bob@example.org' subscription='none'/>\
+         <item jid='carol@example.org' name='C' subscription='none'><group>g</group></item>\
+         </query>"
+    );
+    let get = PRIVATE.replace("TYPE", "get").replace("INSIDE", "");
+    let kept = alice.ask(&get).await;
+    let kept = kept.payload().unwrap().first_child().unwrap().text();
+    assert_eq!(kept, "kept");
+    let mut bob = Client::available(server.address(), "bob", "desk").await;
+    let asked = bob.stanza().await;
+    assert_eq!(asked.from().unwrap().as_str(), "alice@example.org");
+}
+
+#[test]
+fn a_file_that_cannot_be_used_is_named_and_ends_the_server_with_status_1() {
+    let data = Data::new();
+    let mut server = data.server("");
+    server.address();
+    server.signal("-TERM");
+    assert_eq!(server.end().0, Some(0));
+    let whole = fs::read(data.file()).unwrap();
+    for (content, why) in [
+        (&whole[..whole.len() / 2], "is damaged"),
+        (
+            b"what is this? ".repeat(100).as_slice(),
+            "is not a database",
+        ),
+    ] {
+        fs::write(data.file(), content).unwrap();
+        let (status, said) = data.server("").end();
+        assert_eq!(status, Some(1));
+        let expected = format!("error: {} {why}", data.file().display());
+        assert!(said.starts_with(&expected), "{said}");
+    }
+}
