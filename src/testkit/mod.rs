@@ -94,6 +94,7 @@ pub mod room;
 mod rooms;
 mod schedule;
 pub mod script;
+mod seen;
 mod serve;
 mod server;
 mod session;

@@ -8,6 +8,7 @@ use crate::stanza::{Element, ElementRef, Stanza, ns};
 
 use super::Xml;
 use super::script::SCANSION;
+use super::seen::Seen;
 
 /// What a stanza is to look like.
 ///
@@ -37,13 +38,6 @@ type Captures = BTreeMap<String, String>;
 
 /// Why a stanza does not match.
 type Mismatch = String;
-
-/// A stanza, or an element within one.
-#[derive(Clone, Copy)]
-enum Seen<'a> {
-    Stanza(&'a Stanza),
-    Element(ElementRef<'a>),
-}
 
 impl Pattern {
     /// Reads a pattern.
@@ -191,16 +185,14 @@ fn element(
 
 /// A script may ask that an element has nothing else.
 fn exact(pattern: ElementRef<'_>, seen: Seen<'_>) -> Result<(), Mismatch> {
-    let Seen::Element(seen) = seen else {
-        return Err("only what is in a stanza can be compared strictly".to_owned());
-    };
     let named = pattern.attrs().filter(|(ns, ..)| *ns != Some(SCANSION));
-    if named.count() != seen.attrs().count()
-        || pattern.children().count() != seen.children().count()
-    {
-        return Err(format!("there is more in {}", seen.to_xml()));
+    let is_more = named.count() != seen.attr_count()
+        || pattern.children().count() != seen.children().len()
+        || pattern.text().trim().is_empty() != seen.text().trim().is_empty();
+    match is_more {
+        true => Err(format!("there is more in {}", seen.to_xml())),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Finds a child for each pattern, trying another where a choice leads nowhere.
@@ -282,67 +274,6 @@ fn named(name: &str, namespace: &str) -> String {
         other => format!("<{name} xmlns='{other}'>"),
     }
 }
-
-impl<'a> Seen<'a> {
-    fn is(self, name: &str, namespace: &str) -> bool {
-        match self {
-            Seen::Stanza(stanza) => stanza.kind().as_str() == name && namespace == ns::CLIENT,
-            Seen::Element(element) => element.is(name, namespace),
-        }
-    }
-
-    fn name(self) -> &'a str {
-        match self {
-            Seen::Stanza(stanza) => stanza.kind().as_str(),
-            Seen::Element(element) => element.name(),
-        }
-    }
-
-    fn ns(self) -> String {
-        match self {
-            Seen::Stanza(_) => ns::CLIENT.to_owned(),
-            Seen::Element(element) => element.ns(),
-        }
-    }
-
-    fn attr(self, namespace: Option<&str>, name: &str) -> Option<Cow<'a, str>> {
-        let stanza = match (self, namespace) {
-            (Seen::Element(element), Some(namespace)) => {
-                return element.attr_ns(namespace, name).map(Cow::from);
-            }
-            (Seen::Element(element), None) => return element.attr(name).map(Cow::from),
-            (Seen::Stanza(stanza), _) => stanza,
-        };
-        match (namespace, name) {
-            (None, "from") => stanza.from().map(|from| from.to_string().into()),
-            (None, "to") => stanza.to().map(|to| to.to_string().into()),
-            (None, "id") => stanza.id().map(Cow::from),
-            (None, "type") => stanza.type_().map(|type_| type_.as_str().into()),
-            (Some(namespace), "lang") if namespace == XML => stanza.lang().map(Cow::from),
-            _ => stanza
-                .attributes()
-                .find(|(its, known, _)| *known == name && *its == namespace)
-                .map(|(_, _, value)| value.into()),
-        }
-    }
-
-    fn text(self) -> String {
-        match self {
-            // Text between the children of a stanza means nothing.
-            Seen::Stanza(_) => String::new(),
-            Seen::Element(element) => element.text(),
-        }
-    }
-
-    fn children(self) -> Vec<ElementRef<'a>> {
-        match self {
-            Seen::Stanza(stanza) => stanza.children().collect(),
-            Seen::Element(element) => element.children().collect(),
-        }
-    }
-}
-
-const XML: &str = "http://www.w3.org/XML/1998/namespace";
 
 #[cfg(test)]
 mod tests {

@@ -10,8 +10,12 @@ mod login;
 mod presence;
 mod process;
 mod rooms;
+mod scripts;
 mod services;
 mod storage;
+
+#[path = "../common/scripts.rs"]
+mod files;
 
 #[allow(dead_code, reason = "the command line is not used here")]
 #[path = "../../examples/server/main.rs"]

@@ -39,22 +39,26 @@
 //!
 //! # The format
 //!
-//! * Lines that begin with `#` are comments; the first is the title.
+//! * Lines that begin with `#`, `//` or `--` are comments; the first is the
+//!   title.
 //! * `[Client] NAME`, and below it, indented, `jid:` (with a resource or
-//!   not), `password:` and perhaps `resource:`. A line of dashes ends the list.
+//!   not), `password:` and perhaps `resource:`; other keys are passed over. A
+//!   line of dashes ends the list.
 //! * `NAME connects`, `NAME disconnects`, `NAME receives nothing`, and
-//!   `NAME sends:` or `NAME receives:` with one stanza below, indented.
-//! * `${NAME's full JID}` and `${NAME's JID}` stand for a connected client's
-//!   address, `${word}` for what was captured.
+//!   `NAME sends:` or `NAME receives:` with one stanza below, indented. The
+//!   colon may be left out. A client that connects says no more than that: its
+//!   first presence is the script's to send.
+//! * `${NAME's JID}` stands for a client's bare JID, `${NAME's full JID}` for
+//!   the one that it connected with, `${word}` for what was captured.
 //! * In what is received, an attribute or text that is `{scansion:any}` may be
 //!   anything, and `{scansion:capture:word}` captures it.
-//! * What is received is compared as a [`Pattern`]: what is
-//!   not named may be there too.
+//! * What is received is compared as a [`Pattern`], `<absent>` included: what
+//!   is not named may be there too, except in an element that says
+//!   `scansion:strict='true'`.
 //!
-//! Deliberately laxer than scansion, which compares a payload's children
-//! exactly unless it says `scansion:strict='false'`: here they are compared
-//! exactly where it says `scansion:strict='true'`, so that a file says what it
-//! means to test and no more. All files of scansion's run.
+//! Deliberately laxer than scansion, which compares payloads exactly unless
+//! they say `scansion:strict='false'`: here a file says what it means to test
+//! and no more.
 
 mod over_tcp;
 mod parse;
@@ -185,6 +189,9 @@ impl Script {
 
     fn play(&self, stage: &mut dyn Stage) -> Result<(), ScriptError> {
         let mut words = Words::default();
+        for client in &self.clients {
+            words.known(&client.name, &client.jid);
+        }
         for step in &self.steps {
             let client = &self.clients[step.client];
             let played = play(stage, step, client, &mut words);
@@ -212,12 +219,13 @@ fn play(
         }
         Action::Disconnects => stage.disconnect(number)?,
         Action::Sends(xml) => {
-            let xml = words.in_sent(xml)?;
-            let stanza = Stanza::parse(xml.as_bytes());
-            stage.send(number, stanza.map_err(|error| format!("{error} in {xml}"))?)?;
+            let xml = words.in_sent(xml.trim())?;
+            let stanza = Stanza::parse(xml.as_bytes())
+                .map_err(|error| format!("this is not a stanza ({error}):\n  {xml}"))?;
+            stage.send(number, stanza)?;
         }
         Action::Receives(xml) => {
-            let pattern = Pattern::parse(&words.in_received(xml)?)?;
+            let pattern = Pattern::parse(&words.in_received(xml.trim())?)?;
             let Some(stanza) = stage.receive(number)? else {
                 return Err(format!("expected\n  {pattern}\nbut nothing came"));
             };

@@ -40,13 +40,12 @@ impl Reading {
         if content.is_empty() {
             return Ok(());
         }
-        if let Some(comment) = line.strip_prefix('#') {
-            let comment = comment.trim_start_matches('#').trim();
-            self.title.get_or_insert_with(|| comment.to_owned());
-            return Ok(());
-        }
         if content.len() >= 3 && content.chars().all(|letter| letter == '-') {
             self.in_dialogue = true;
+            return Ok(());
+        }
+        if let Some(comment) = comment(line) {
+            self.title.get_or_insert_with(|| comment.to_owned());
             return Ok(());
         }
         match (is_indented, self.in_dialogue) {
@@ -110,15 +109,17 @@ impl Reading {
             .max_by_key(|(_, client)| client.name.len())
             .ok_or_else(|| format!("no client is called so: {content}"))?;
         let action = content[client.name.len()..].trim();
-        let action = match action.split_once(':') {
-            Some(("sends", xml)) => Action::Sends(xml.trim().to_owned()),
-            Some(("receives", xml)) => Action::Receives(xml.trim().to_owned()),
-            _ => match action {
-                "connects" => Action::Connects,
-                "disconnects" => Action::Disconnects,
-                "receives nothing" => Action::ReceivesNothing,
-                _ => return Err(format!("nobody can do this: {action}")),
-            },
+        // The stanza stands below, or after the colon; some files leave the
+        // colon out.
+        let (verb, xml) = action.split_once(':').unwrap_or((action, ""));
+        let xml = xml.trim().to_owned();
+        let action = match verb {
+            "sends" => Action::Sends(xml),
+            "receives" => Action::Receives(xml),
+            "connects" if xml.is_empty() => Action::Connects,
+            "disconnects" if xml.is_empty() => Action::Disconnects,
+            "receives nothing" if xml.is_empty() => Action::ReceivesNothing,
+            _ => return Err(format!("nobody can do this: {action}")),
         };
         self.steps.push(Step {
             line,
@@ -158,6 +159,14 @@ impl Reading {
             steps: self.steps,
         })
     }
+}
+
+/// The text of a comment. It stands at the beginning of a line: `#`, `//` and
+/// `--` are all in use.
+fn comment(line: &str) -> Option<&str> {
+    let marks = ["#", "//", "--"];
+    let marked = marks.iter().any(|mark| line.starts_with(mark));
+    marked.then(|| line.trim_start_matches(['#', '/', '-']).trim())
 }
 
 impl Block {

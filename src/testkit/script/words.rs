@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jid::FullJid;
+use jid::{FullJid, Jid};
 
 use crate::testkit::Got;
 
@@ -14,10 +14,15 @@ pub(in super::super) const SCANSION: &str = "https://matthewwild.co.uk/projects/
 pub(super) struct Words(BTreeMap<String, String>);
 
 impl Words {
+    /// A client's account is known before it connects.
+    pub(super) fn known(&mut self, client: &str, account: &Jid) {
+        self.0
+            .insert(format!("{client}'s JID"), account.to_string());
+    }
+
     pub(super) fn connected(&mut self, client: &str, jid: &FullJid) {
-        let mut say = |what: &str, jid: String| self.0.insert(format!("{client}'s {what}"), jid);
-        say("full JID", jid.to_string());
-        say("JID", jid.to_bare().to_string());
+        self.0
+            .insert(format!("{client}'s full JID"), jid.to_string());
     }
 
     pub(super) fn captured(&mut self, got: &Got) {
