@@ -35,7 +35,7 @@
 //! | a filter | `fork` | nothing: what was refused is not copied |
 //! | `archive` | `fork` | copies for the sender's other sessions bear no archive ID; received ones neither |
 //! | a layer that sets [`flow::Reach`] | `archive` | nothing: the stamp is on the one stanza that all get |
-//! | a layer that sets [`flow::Reach`] | `fork` | nothing: fork copies to whom the router did not deliver |
+//! | a layer that sets [`flow::Reach`] | `fork` | nothing, if it widens the reach it finds; copies go to whom the router did not deliver |
 //! | Tower's `timeout`, `load_shed` | the first layer with effects | effects stay though the sender is told to try again |
 //!
 //! # Features

@@ -12,7 +12,7 @@ use futures::channel::oneshot;
 use futures::future::{join, join_all};
 use jid::FullJid;
 use tower_layer::Layer;
-use tower_xmpp::flow::{Emit, Envelope, Event, Fate, Original, Outcome, Route, Snapshot};
+use tower_xmpp::flow::{Emit, Envelope, Event, Fate, Original, Outcome, Reach, Route, Snapshot};
 use tower_xmpp::host::{Conductor, Router, Settings, conduct, expire};
 use tower_xmpp::middleware::{Next, from_fn};
 use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
@@ -106,6 +106,39 @@ fn a_session_that_vanished_meanwhile_was_never_there() {
         conductor.post(Envelope::stanza(Time::from_secs(1), route, to_bare()));
     });
     assert_eq!(house.delivered.lock().unwrap()[0].session, new);
+}
+
+#[test]
+fn a_reach_of_which_everybody_has_vanished_is_as_none() {
+    let old = session("carol@a.example/old");
+    for reach_all in [false, true] {
+        let house = Arc::new(House {
+            vanished: vec![old.clone()],
+            keeps_offline: true,
+            ..House::default()
+        });
+        let named = vec![old.clone()];
+        let reach = match reach_all {
+            false => Reach::Besides(named),
+            true => Reach::Only(named),
+        };
+        let ticket = Mutex::new(None);
+        run(plain(), &house, Settings::default(), |conductor| {
+            let route = Route::ToAccount(old.to_bare());
+            let mut envelope =
+                Envelope::stanza(Time::from_secs(1), route, chat().with_to(old.to_bare()));
+            envelope.facts.reach = reach;
+            *ticket.lock().unwrap() = Some(conductor.enter(envelope));
+        });
+        let ticket = ticket.into_inner().unwrap().unwrap();
+        let outcome = ticket.now_or_never().unwrap().unwrap();
+        // Who named all recipients wants nobody else instead.
+        let wanted = match reach_all {
+            false => Original::Stored,
+            true => Original::Delivered(Vec::new()),
+        };
+        assert_eq!(outcome.original, wanted);
+    }
 }
 
 #[test]

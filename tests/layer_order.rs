@@ -7,10 +7,10 @@ use futures::executor::block_on;
 use jid::FullJid;
 use tower::ServiceBuilder;
 use tower_xmpp::archive::{ArchiveLayer, ArchiveStore, Page};
-use tower_xmpp::flow::{Envelope, Outcome, Reach, Route};
+use tower_xmpp::flow::{Envelope, Outcome, Route};
 use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::middleware::{Fault, Feature, Filter, Next, Shell, Verdict, filter};
-use tower_xmpp::stanza::{Condition, Stanza};
+use tower_xmpp::stanza::{Condition, Stanza, ns};
 use tower_xmpp::store::MemoryArchive;
 use tower_xmpp::testkit::{Carbon, Session, World, xml};
 
@@ -57,7 +57,7 @@ impl Feature for DeskToo {
 
     async fn handle(self: Arc<Self>, mut envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
         let desk: FullJid = "alice@a.example/desk".parse().unwrap();
-        envelope.facts.reach = Reach::Besides(vec![desk]);
+        envelope.facts.reach.widen([desk]);
         next.run(envelope).await
     }
 }
@@ -205,9 +205,11 @@ fn whom_a_reach_names_gets_no_copy_besides_on_either_side_of_fork() {
             w.host("a.example", stack);
         }
         let ((phone, desk), bob) = (alice(&w), bob(&w));
+        let hidden = w.bind_with("alice@a.example/hidden", &[ns::MR2]);
         bob.send(xml!("{}", say("hi")));
-        phone.expect(HI);
-        desk.expect(HI);
+        for session in [phone, desk, hidden.priority(-1)] {
+            session.expect(HI);
+        }
         w.finish();
     }
 }

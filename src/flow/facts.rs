@@ -13,6 +13,10 @@ use crate::stanza::{RawXml, ns};
 pub struct Facts {
     /// Which sessions are to get the stanza; set outside the router, obeyed by it.
     pub reach: Reach,
+    /// Which sessions are to get a message besides, if the session that its
+    /// `to` names is not there. Like a reach, set outside the router and
+    /// obeyed by it: only there is it known who is connected.
+    pub stand_ins: Vec<FullJid>,
     /// Where the stanza has been archived, and under which ID.
     ///
     /// On the receiver's side the stanza itself bears the stamp as well. On
@@ -41,7 +45,8 @@ pub struct Archived {
 /// A layer that wants other recipients than RFC 6121 §8 does not send the
 /// stanza itself. It says so here, and the router delivers that one stanza,
 /// stamped by then, to them all. With a reach the router neither stores the
-/// stanza offline nor bounces it.
+/// stanza offline nor bounces it; if all whom [`Besides`](Reach::Besides)
+/// names are gone, it does as without.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Reach {
@@ -54,6 +59,29 @@ pub enum Reach {
     Only(Vec<FullJid>),
 }
 
+impl Reach {
+    /// These sessions, too. A layer outside that named all the recipients has
+    /// said who else may get it: then nobody is added.
+    pub fn widen(&mut self, sessions: impl IntoIterator<Item = FullJid>) {
+        let mut reached = match std::mem::take(self) {
+            Reach::Rfc => Vec::new(),
+            Reach::Besides(reached) => reached,
+            only @ Reach::Only(_) => {
+                *self = only;
+                return;
+            }
+        };
+        for session in sessions {
+            if !reached.contains(&session) {
+                reached.push(session);
+            }
+        }
+        if !reached.is_empty() {
+            *self = Reach::Besides(reached);
+        }
+    }
+}
+
 impl Archived {
     /// The element that says so: `<stanza-id/>` (XEP-0359 §3).
     pub fn stamp(&self) -> RawXml {
@@ -61,5 +89,30 @@ impl Archived {
             .attr("by", self.by.as_str())
             .attr("id", &self.id)
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn session(resource: &str) -> FullJid {
+        format!("alice@a.example/{resource}").parse().unwrap()
+    }
+
+    #[test]
+    fn a_reach_is_widened_by_whom_it_does_not_name_unless_it_names_everybody() {
+        let mut reach = Reach::Rfc;
+        reach.widen([]);
+        assert_eq!(reach, Reach::Rfc);
+        reach.widen([session("phone")]);
+        reach.widen([session("desk"), session("phone")]);
+        assert_eq!(
+            reach,
+            Reach::Besides(vec![session("phone"), session("desk")])
+        );
+        let mut only = Reach::Only(vec![session("phone")]);
+        only.widen([session("desk")]);
+        assert_eq!(only, Reach::Only(vec![session("phone")]));
     }
 }

@@ -1,23 +1,25 @@
-//! How a copy looks (XEP-0280 §7, §8; XEP-0297 §3).
+//! How a copy looks (XEP-0280 §7, §8; MR2 §4.2, §4.3; XEP-0297 §3).
 
 use jid::{BareJid, FullJid};
 
 use crate::flow::Emit;
 use crate::stanza::{RawXml, Stanza, ns};
 
+use super::Mode;
 use super::rules::Direction;
 
-/// One copy for each of these sessions.
+/// One copy in the wrapper of this mode for each of these sessions.
 ///
 /// The message is written once: all copies share those bytes, and differ in
 /// `to` alone.
 pub(super) fn copies(
+    mode: Mode,
     direction: Direction,
     account: &BareJid,
     original: &Stanza,
     sessions: Vec<FullJid>,
 ) -> impl Iterator<Item = Emit> + use<> {
-    let wrapped = RawXml::build(direction.element(), ns::CARBONS)
+    let wrapped = RawXml::build(direction.element(), mode.namespace())
         .open("forwarded", ns::FORWARD)
         .stanza(original)
         .finish();
@@ -64,6 +66,7 @@ mod tests {
         )
         .unwrap();
         let made: Vec<_> = copies(
+            Mode::Carbons,
             Direction::Received,
             &alice(),
             &original,
@@ -92,8 +95,15 @@ mod tests {
     #[test]
     fn a_message_without_a_type_is_copied_without_one() {
         let original = Stanza::message().with_text_child("body", "hi");
-        let made: Vec<_> = copies(Direction::Sent, &alice(), &original, to(&["desk"])).collect();
+        let made: Vec<_> = copies(
+            Mode::Mr2,
+            Direction::Sent,
+            &alice(),
+            &original,
+            to(&["desk"]),
+        )
+        .collect();
         assert_eq!(made[0].stanza.type_(), None);
-        assert!(made[0].stanza.has_child("sent", ns::CARBONS));
+        assert!(made[0].stanza.has_child("sent", ns::MR2));
     }
 }

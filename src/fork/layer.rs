@@ -2,17 +2,17 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use jid::{BareJid, FullJid, Jid};
+use jid::{FullJid, Jid};
 
 use crate::flow::{Drop, Emit, Entity, Envelope, Event, Occupancy, Outcome, Route};
-use crate::middleware::{Fault, Feature, Next, Shell, decided};
+use crate::middleware::{Fault, Feature, Next, Shell};
 use crate::stanza::{Condition, Kind, MessageType, Stanza, Time, ns};
 
-use super::copies::copies;
+use super::Mode;
 use super::live::{SharedAccounts, SharedRooms};
-use super::request::{self, Request};
+use super::request::{self, Request, is_request};
 use super::rooms::Rooms;
-use super::rules::{Audience, Case, Decision, Direction, Pass, answers_copy, decide, reached};
+use super::rules::{Pass, answers_copy};
 
 /// The layer of this module: [`Fork`] in its shell.
 ///
@@ -21,10 +21,10 @@ pub type ForkLayer = Shell<Fork>;
 
 /// The feature of this module; its documentation has the rules.
 pub struct Fork {
-    accounts: SharedAccounts,
+    pub(super) accounts: SharedAccounts,
     /// What passing presence tells, unless somebody else is asked.
     tracked: Option<Arc<SharedRooms>>,
-    occupancy: Arc<dyn Occupancy>,
+    pub(super) occupancy: Arc<dyn Occupancy>,
 }
 
 impl ForkLayer {
@@ -69,12 +69,12 @@ impl Feature for Fork {
         };
         match (stanza.kind(), &envelope.route) {
             (Kind::Message, Route::FromSession(session)) => {
-                may_be_copied(stanza)
-                    && (self.accounts.of(session).has_enabled(session)
+                may_be_shared(stanza)
+                    && (self.accounts.of(session).take_part(session)
                         || answers_copy(session, stanza))
             }
             (Kind::Message, Route::ToAccount(account)) => {
-                may_be_copied(stanza) && self.accounts.of(account).has_enabled(account)
+                may_be_shared(stanza) && self.accounts.of(account).take_part(account)
             }
             (Kind::Iq, Route::FromSession(session)) => {
                 is_request(stanza) && is_for_account(stanza, session)
@@ -95,17 +95,19 @@ impl Feature for Fork {
             return next.run(envelope).await;
         };
         match (stanza.kind(), &envelope.route) {
-            (Kind::Message, Route::FromSession(session)) if answers_copy(session, stanza) => {
+            (Kind::Message, Route::FromSession(session))
+                if answers_copy(session, stanza) || self.answers_fork(session, stanza) =>
+            {
                 Ok(Outcome::dropped(Drop::AnswerToCopy))
             }
             (Kind::Message, Route::FromSession(session)) => {
                 let session = session.clone();
                 let (pass, account) = (Pass::Outward(&session), session.to_bare());
-                self.fork(pass, &account, envelope, next).await
+                self.share(pass, &account, envelope, next).await
             }
             (Kind::Message, Route::ToAccount(account)) => {
                 let account = account.clone();
-                self.fork(Pass::Inward, &account, envelope, next).await
+                self.share(Pass::Inward, &account, envelope, next).await
             }
             (Kind::Iq, Route::FromSession(session)) => Ok(self.answer(session, stanza)),
             // XEP-0280 §4.1: it is not the asker's account.
@@ -123,13 +125,13 @@ impl Feature for Fork {
                 let mut accounts = self.accounts.of_mut(&session);
                 // Whoever had the address before is gone, and so is what it
                 // had switched on.
-                accounts.disable(&session);
-                if enabled.iter().any(|feature| feature == ns::CARBONS) {
-                    accounts.enable(&session)?;
+                accounts.end(&session);
+                for mode in enabled.iter().filter_map(|name| Mode::of_namespace(name)) {
+                    accounts.enable(&session, mode)?;
                 }
             }
             Event::SessionEnded { session, .. } => {
-                self.accounts.of_mut(&session).disable(&session);
+                self.accounts.of_mut(&session).end(&session);
                 if let Some(rooms) = &self.tracked {
                     rooms.lock().ended(&session);
                 }
@@ -149,106 +151,19 @@ impl Feature for Fork {
 
     fn announces(&self, entity: &Entity) -> Vec<Cow<'static, str>> {
         match entity {
-            Entity::Server(_) => vec![ns::CARBONS.into(), ns::CARBONS_RULES.into()],
+            // MR2 and Goal are features of the stream: see `Negotiation`.
+            Entity::Server(_) => vec![
+                ns::CARBONS.into(),
+                ns::CARBONS_RULES.into(),
+                ns::IM_NG.into(),
+            ],
             _ => Vec::new(),
         }
     }
 }
 
 impl Fork {
-    /// Lets a message go on, and copies it.
-    async fn fork(
-        &self,
-        pass: Pass<'_>,
-        account: &BareJid,
-        envelope: Envelope,
-        next: Next,
-    ) -> Result<Outcome, Fault> {
-        let Some(stanza) = envelope.as_stanza().cloned() else {
-            return next.run(envelope).await;
-        };
-        let case = self.case(pass, account, &stanza);
-        let decision = decide(&case);
-        decided(self.name(), &decision);
-        let Decision::Copy(_, audience) = decision else {
-            return next.run(envelope).await;
-        };
-        // Before it goes on: an error may be back before this pass is over.
-        self.remember(&case);
-        let archived = envelope.facts.archived.clone();
-        let mut outcome = next.run(envelope).await?;
-
-        let Some(reached) = reached(&case, &outcome.original) else {
-            return Ok(outcome);
-        };
-        let mut sessions = self.accounts.of(account).enabled(account);
-        sessions.retain(|session| case.own_sender() != Some(session) && !reached.contains(session));
-        if let (Audience::InRoom, Some(peer)) = (audience, case.peer()) {
-            let in_room = self.occupancy.sessions(account, &peer.to_bare());
-            sessions.retain(|session| in_room.contains(session));
-        }
-        if sessions.is_empty() {
-            return Ok(outcome);
-        }
-        match pass {
-            Pass::Outward(_) => {
-                // Its stamp must not leave the account (XEP-0313 §3.5), so the
-                // original has none.
-                let mut original = stanza.clone();
-                if let Some(archived) = archived.filter(|archived| archived.by == *account) {
-                    original.push(archived.stamp());
-                }
-                let copies = copies(case.direction(), account, &original, sessions);
-                // In front of what the router sends on: a session must not get
-                // the answer to a message before it gets the message.
-                outcome.emits.splice(0..0, copies);
-            }
-            // The original has been delivered by now, with its stamp.
-            Pass::Inward => {
-                let copies = copies(case.direction(), account, &stanza, sessions);
-                outcome.emits.extend(copies);
-            }
-        }
-        Ok(outcome)
-    }
-
-    fn case<'a>(&self, pass: Pass<'a>, account: &'a BareJid, stanza: &'a Stanza) -> Case<'a> {
-        let mut case = Case {
-            account,
-            pass,
-            stanza,
-            with_occupant: false,
-            answers_eligible: false,
-        };
-        let Some(peer) = case.peer() else {
-            return case;
-        };
-        case.with_occupant = peer.is_full() && self.occupancy.known(account, &peer.to_bare());
-        // An error answers what went the other way.
-        let answered = match pass {
-            Pass::Outward(_) => Direction::Received,
-            Pass::Inward => Direction::Sent,
-        };
-        case.answers_eligible = stanza.is_error()
-            && stanza.id().is_some_and(|id| {
-                let accounts = self.accounts.of(account);
-                accounts.remembers(account, answered, peer, id)
-            });
-        case
-    }
-
-    fn remember(&self, case: &Case<'_>) {
-        let peer = match case.direction() {
-            Direction::Sent => case.stanza.to(),
-            Direction::Received => case.stanza.from(),
-        };
-        if let (Some(peer), Some(id), false) = (peer, case.stanza.id(), case.stanza.is_error()) {
-            let mut accounts = self.accounts.of_mut(case.account);
-            accounts.remember(case.account, case.direction(), peer, id);
-        }
-    }
-
-    /// XEP-0280 §4, §5: from the account, however often it is asked.
+    /// XEP-0280 §4, §5; XEP-0409: from the account, however often it is asked.
     fn answer(&self, session: &FullJid, iq: &Stanza) -> Outcome {
         let iq = iq
             .clone()
@@ -256,11 +171,11 @@ impl Fork {
             .with_to(session.to_bare());
         let mut accounts = self.accounts.of_mut(session);
         let done = request::read(&iq).and_then(|request| match request {
-            Request::Enable => accounts
-                .enable(session)
+            Request::Enable(mode) => accounts
+                .enable(session, mode)
                 .map_err(|_| Condition::ResourceConstraint),
-            Request::Disable => {
-                accounts.disable(session);
+            Request::Disable(mode) => {
+                accounts.disable(session, mode);
                 Ok(())
             }
         });
@@ -312,15 +227,8 @@ impl fmt::Debug for Fork {
 }
 
 /// Told by the head alone.
-fn may_be_copied(message: &Stanza) -> bool {
-    !matches!(
-        message.message_type(),
-        MessageType::Groupchat | MessageType::Headline
-    )
-}
-
-fn is_request(iq: &Stanza) -> bool {
-    iq.is_request() && iq.mentions(ns::CARBONS)
+fn may_be_shared(message: &Stanza) -> bool {
+    message.message_type() != MessageType::Groupchat
 }
 
 /// No `to` and the own bare JID mean the same (RFC 6120 §10.3.3).

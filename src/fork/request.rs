@@ -1,28 +1,37 @@
-//! What a client asks of us by IQ (XEP-0280 §4, §5).
+//! What a client asks of us by IQ (XEP-0280 §4, §5; XEP-0409).
 
 use crate::stanza::{Condition, Stanza, Type, ns};
+
+use super::Mode;
 
 /// What a client asks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Request {
-    /// Copies on.
-    Enable,
-    /// Copies off.
-    Disable,
+    /// This mode on.
+    Enable(Mode),
+    /// This mode off.
+    Disable(Mode),
 }
 
-/// Reads an IQ request that mentions carbons.
+/// Whether an IQ is for [`read`].
+pub(super) fn is_request(iq: &Stanza) -> bool {
+    iq.is_request() && (iq.mentions(ns::CARBONS) || iq.mentions(ns::IM_NG))
+}
+
+/// Reads an IQ request that mentions carbons or IM-NG.
 ///
-/// An IQ request has exactly one child (RFC 6120 §8.2.3), and carbons know
-/// only of two, both of type set; what they contain does not matter.
+/// An IQ request has exactly one child (RFC 6120 §8.2.3). There are three,
+/// all of type set: IM-NG has no way back. What they contain does not matter.
 pub(super) fn read(iq: &Stanza) -> Result<Request, Condition> {
     let mut children = iq.children();
     match (children.next(), children.next()) {
         (Some(payload), None) if iq.is_type(&Type::Set) => {
             if payload.is("enable", ns::CARBONS) {
-                Ok(Request::Enable)
+                Ok(Request::Enable(Mode::Carbons))
             } else if payload.is("disable", ns::CARBONS) {
-                Ok(Request::Disable)
+                Ok(Request::Disable(Mode::Carbons))
+            } else if payload.is("enable", ns::IM_NG) {
+                Ok(Request::Enable(Mode::ImNg))
             } else {
                 Err(Condition::BadRequest)
             }
@@ -41,14 +50,18 @@ mod tests {
     }
 
     #[test]
-    fn a_client_can_switch_copies_on_and_off() {
+    fn a_client_can_switch_carbons_on_and_off_and_im_ng_on() {
         assert_eq!(
             ask("set", "<enable xmlns='urn:xmpp:carbons:2'/>"),
-            Ok(Request::Enable)
+            Ok(Request::Enable(Mode::Carbons))
         );
         assert_eq!(
             ask("set", "<disable xmlns='urn:xmpp:carbons:2'/>"),
-            Ok(Request::Disable)
+            Ok(Request::Disable(Mode::Carbons))
+        );
+        assert_eq!(
+            ask("set", "<enable xmlns='urn:xmpp:im-ng:0'/>"),
+            Ok(Request::Enable(Mode::ImNg))
         );
     }
 
@@ -61,7 +74,8 @@ mod tests {
                 "set",
                 "<enable xmlns='urn:xmpp:carbons:2'/><disable xmlns='urn:xmpp:carbons:2'/>",
             ),
-            ("set", "<enable xmlns='urn:xmpp:im-ng:0'/>"),
+            ("set", "<disable xmlns='urn:xmpp:im-ng:0'/>"),
+            ("set", "<enable xmlns='urn:xmpp:mr2:0'/>"),
             ("set", ""),
         ] {
             assert_eq!(ask(type_, payload), Err(Condition::BadRequest), "{payload}");

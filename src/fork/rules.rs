@@ -1,7 +1,9 @@
-//! Which messages are copied, to which of the account's sessions, and why.
+//! Who of an account's sessions gets a message, in which form, and why.
 //!
-//! XEP-0280 §6.1 for which, §7 and §8 for whom, §9 for who opts out; the
-//! points that they leave open are settled in the module's documentation.
+//! One decision for each mode: carbons (XEP-0280 §6.1 for which messages, §7
+//! and §8 for whom, §9 for who opts out), Message Routing 2.0 (§4) and Goal,
+//! which is that with more types, and IM-NG (XEP-0409 §3, §4). The points that
+//! they leave open are settled in the module's documentation.
 
 use std::slice;
 
@@ -10,12 +12,12 @@ use jid::{BareJid, FullJid, Jid};
 use crate::flow::{Drop, Original};
 use crate::stanza::{MessageType, Stanza, ns};
 
-use super::bare;
+use super::{Mode, bare};
 
 /// A message of the account, and what is known about it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Case<'a> {
-    /// Whose sessions would get the copies.
+    /// Whose sessions would get it.
     pub(super) account: &'a BareJid,
     /// Which way the message goes.
     pub(super) pass: Pass<'a>,
@@ -23,7 +25,7 @@ pub(super) struct Case<'a> {
     pub(super) stanza: &'a Stanza,
     /// The other end is an occupant of a room that the account is known to be in.
     pub(super) with_occupant: bool,
-    /// It is an error, and answers a message that was eligible.
+    /// It is an error, and answers a message that was eligible for carbons.
     pub(super) answers_eligible: bool,
 }
 
@@ -36,18 +38,28 @@ pub(super) enum Pass<'a> {
     Inward,
 }
 
-/// What is to be done about a message.
+/// Whether the session that an inward message names is there. Means nothing
+/// for a message to the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Named {
+    There,
+    Absent,
+}
+
+/// What sessions of a mode get besides what RFC 6121 gives them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Decision {
-    /// It is eligible, on these grounds, and copied to these sessions.
-    Copy(Eligible, Audience),
-    /// It is not.
+    /// The message itself.
+    Raw(Grounds, Audience),
+    /// A copy of it in a wrapper of their mode, unless they got the message.
+    Wrap(Grounds, Audience),
+    /// Nothing.
     Skip(Skip),
 }
 
-/// Why a message is eligible for copies (XEP-0280 §6.1).
+/// Why a message is shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Eligible {
+pub(super) enum Grounds {
     /// It is of type chat.
     Chat,
     /// It is of type normal and has a body.
@@ -59,9 +71,11 @@ pub(super) enum Eligible {
     Invitation,
     /// It is an error that answers an eligible message.
     Error,
+    /// The mode shares every message of its type that goes where it goes.
+    Type,
 }
 
-/// Who of the sessions that switched copies on gets one.
+/// Who of the sessions of a mode gets it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Audience {
     /// Everyone.
@@ -70,7 +84,7 @@ pub(super) enum Audience {
     InRoom,
 }
 
-/// Why a message is not copied.
+/// Why a message is not shared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Skip {
     /// What a room says, the room says to each session.
@@ -81,6 +95,8 @@ pub(super) enum Skip {
     Private,
     /// It says `<no-copy/>` (XEP-0334 §4.3).
     NoCopy,
+    /// It says `<im-ng/>`: for the session that it names alone (XEP-0409 §3.3).
+    Marked,
     /// An occupant wrote to one of ours: the room writes to each session that joined.
     MucPrivateMessage,
     /// It is of type normal with nothing of a conversation in it.
@@ -89,7 +105,13 @@ pub(super) enum Skip {
     ErrorToAccount,
     /// It is an error that answers nothing eligible, as far as is remembered.
     StrayError,
-    /// It is from the account to itself, and is copied when it arrives there.
+    /// The mode does not share errors.
+    Error,
+    /// The mode shares nothing but chats here.
+    NotChat,
+    /// The mode shares what is sent to an account, and this is sent to a session.
+    ToSession,
+    /// It is from the account to itself, and is shared when it arrives there.
     ToOneself,
 }
 
@@ -102,20 +124,33 @@ pub(super) enum Direction {
     Received,
 }
 
-/// What is to be done about a message. Whether copies really go out depends
-/// on [`reached`] as well.
-pub(super) fn decide(case: &Case<'_>) -> Decision {
-    // A message to oneself makes both passes; one of them must make the
-    // copies, and only the inward one knows who got the original.
+/// What sessions of this mode get. Whether wrapped copies really go out
+/// depends on [`reached`] as well.
+pub(super) fn decide(case: &Case<'_>, mode: Mode, named: Named) -> Decision {
+    // A message to oneself makes both passes; one of them must share it, and
+    // only the inward one knows who got the original.
     if case.pass != Pass::Inward && case.is_to_oneself() {
         return Decision::Skip(Skip::ToOneself);
     }
-    match case.stanza.message_type() {
-        MessageType::Groupchat => Decision::Skip(Skip::Groupchat),
-        MessageType::Headline => Decision::Skip(Skip::Headline),
-        MessageType::Error => error(case),
-        MessageType::Chat | MessageType::Normal => conversation(case),
+    // Not even IM-NG, which forks groupchat to a bare JID: whether that is
+    // welcome, the layer of rooms decides, and otherwise RFC 6121 refuses it.
+    if case.stanza.message_type() == MessageType::Groupchat {
+        return Decision::Skip(Skip::Groupchat);
     }
+    match mode {
+        Mode::Carbons => carbons(case),
+        Mode::Mr2 | Mode::Goal => message_routing(case, mode, named),
+        Mode::ImNg => im_ng(case),
+    }
+}
+
+/// Whether an inward message is for the session that it names and nobody
+/// else, not even if that session is absent: it bears the marker of XEP-0409
+/// §3.3. That means something only where a session speaks IM-NG.
+pub(super) fn is_for_named_only(case: &Case<'_>) -> bool {
+    case.pass == Pass::Inward
+        && case.stanza.message_type() != MessageType::Groupchat
+        && case.is_marked()
 }
 
 /// Which sessions have the original, now that the inner layers and the router
@@ -180,6 +215,22 @@ impl<'a> Case<'a> {
         (bare(sender) == self.account.as_str()).then_some(sender)
     }
 
+    /// The session of ours that an inward message names.
+    pub(super) fn named(&self) -> Option<&'a FullJid> {
+        match self.pass {
+            Pass::Outward(_) => None,
+            Pass::Inward => self.stanza.to()?.try_as_full().ok(),
+        }
+    }
+
+    fn is_to_account(&self) -> bool {
+        self.stanza.to().is_none_or(Jid::is_bare)
+    }
+
+    fn is_marked(&self) -> bool {
+        !self.is_to_account() && self.stanza.has_child("im-ng", ns::IM_NG)
+    }
+
     /// A message of a session to nobody is to its own account (RFC 6120 §10.3.1).
     fn is_to_oneself(&self) -> bool {
         self.stanza
@@ -193,48 +244,142 @@ impl<'a> Case<'a> {
     fn is_muc_private_message(&self) -> bool {
         self.peer().is_some_and(Jid::is_full)
             && (self.with_occupant || self.stanza.has_child("x", ns::MUC_USER))
+            && !is_mediated_invitation(self.stanza)
+    }
+
+    /// What is said to one occupant is the room's business: it is for those
+    /// of ours who are in there (XEP-0280 §6.1).
+    fn audience(&self) -> Audience {
+        match self.is_muc_private_message() {
+            true => Audience::InRoom,
+            false => Audience::All,
+        }
+    }
+
+    /// Why the message asks for not being copied.
+    ///
+    /// Either of the two is enough, though XEP-0280 §9 asks senders for both.
+    fn opted_out(&self) -> Option<Skip> {
+        if self.stanza.has_child("private", ns::CARBONS) {
+            Some(Skip::Private)
+        } else if self.stanza.has_child("no-copy", ns::HINTS) {
+            Some(Skip::NoCopy)
+        } else {
+            None
+        }
     }
 }
 
-fn error(case: &Case<'_>) -> Decision {
-    let to_account = case.stanza.to().is_none_or(Jid::is_bare);
-    if case.pass == Pass::Inward && to_account {
-        Decision::Skip(Skip::ErrorToAccount)
-    } else if !case.answers_eligible {
-        Decision::Skip(Skip::StrayError)
-    } else if case.with_occupant {
-        Decision::Copy(Eligible::Error, Audience::InRoom)
-    } else {
-        Decision::Copy(Eligible::Error, Audience::All)
+/// XEP-0280 §6.1.
+fn carbons(case: &Case<'_>) -> Decision {
+    match case.stanza.message_type() {
+        MessageType::Error => return carbon_of_error(case),
+        MessageType::Headline => return Decision::Skip(Skip::Headline),
+        _ => {}
     }
-}
-
-fn conversation(case: &Case<'_>) -> Decision {
-    let stanza = case.stanza;
-    // Either alone is enough, though §9 asks senders for both.
-    if stanza.has_child("private", ns::CARBONS) {
-        return Decision::Skip(Skip::Private);
-    }
-    if stanza.has_child("no-copy", ns::HINTS) {
-        return Decision::Skip(Skip::NoCopy);
-    }
-    if is_mediated_invitation(stanza) {
-        return Decision::Copy(Eligible::Invitation, Audience::All);
+    if let Some(skip) = case.opted_out() {
+        return Decision::Skip(skip);
     }
     if case.pass == Pass::Inward && case.is_muc_private_message() {
         return Decision::Skip(Skip::MucPrivateMessage);
     }
-    let Some(eligible) = eligible(stanza) else {
-        return Decision::Skip(Skip::NoImPayload);
-    };
-    if case.is_muc_private_message() {
-        Decision::Copy(eligible, Audience::InRoom)
-    } else {
-        Decision::Copy(eligible, Audience::All)
+    match eligible(case.stanza) {
+        Some(grounds) => Decision::Wrap(grounds, case.audience()),
+        None => Decision::Skip(Skip::NoImPayload),
     }
 }
 
-fn eligible(stanza: &Stanza) -> Option<Eligible> {
+fn carbon_of_error(case: &Case<'_>) -> Decision {
+    if case.pass == Pass::Inward && case.is_to_account() {
+        Decision::Skip(Skip::ErrorToAccount)
+    } else if !case.answers_eligible {
+        Decision::Skip(Skip::StrayError)
+    } else if case.with_occupant {
+        Decision::Wrap(Grounds::Error, Audience::InRoom)
+    } else {
+        Decision::Wrap(Grounds::Error, Audience::All)
+    }
+}
+
+/// MR2 §4, and what the column "Goal" makes of it. Two rules: what is for the
+/// account reaches every session as it is (§4.1); what is for one session, and
+/// what one session sends, reaches the others as copies (§4.2, §4.3).
+///
+/// | | to the account | to one session | sent |
+/// |---|---|---|---|
+/// | MR2 | all but groupchat, error | chat | chat |
+/// | Goal | all but groupchat, error, headline | the same | all but groupchat, error |
+///
+/// Deliberately §4 and not §5 for MR2, which contradict each other: clients
+/// that were written for it see what its examples show, and Goal is there for
+/// who wants more.
+fn message_routing(case: &Case<'_>, mode: Mode, named: Named) -> Decision {
+    let (is_chat, to_account) = match case.stanza.message_type() {
+        MessageType::Error => return Decision::Skip(Skip::Error),
+        type_ => (type_ == MessageType::Chat, case.is_to_account()),
+    };
+    // XEP-0334 §4.3: the hint is about messages to a full JID.
+    if let (false, Some(skip)) = (to_account, case.opted_out()) {
+        return Decision::Skip(skip);
+    }
+    if case.pass == Pass::Inward && case.is_muc_private_message() {
+        return Decision::Skip(Skip::MucPrivateMessage);
+    }
+    let grounds = if is_chat {
+        Grounds::Chat
+    } else {
+        Grounds::Type
+    };
+    let copies = is_chat || mode == Mode::Goal;
+    // Also what one of ours sent to the account itself: as `<sent/>`, so that
+    // nobody takes it for somebody else's.
+    if case.direction() == Direction::Sent && copies {
+        return Decision::Wrap(grounds, case.audience());
+    }
+    if case.pass != Pass::Inward {
+        return Decision::Skip(Skip::NotChat);
+    }
+    if mode == Mode::Goal && case.stanza.message_type() == MessageType::Headline {
+        return Decision::Skip(Skip::Headline);
+    }
+    // RFC 6121 §8.5.3.2.1: a chat for a session that is not there is for the account.
+    if to_account || (is_chat && named == Named::Absent) {
+        Decision::Raw(grounds, Audience::All)
+    } else if copies {
+        Decision::Wrap(grounds, Audience::All)
+    } else {
+        Decision::Skip(Skip::NotChat)
+    }
+}
+
+/// XEP-0409 §3.3, §4: every session gets what the account gets, and what its
+/// sessions send to accounts, the sending one included.
+fn im_ng(case: &Case<'_>) -> Decision {
+    let (type_, to_account) = (case.stanza.message_type(), case.is_to_account());
+    if case.is_marked() {
+        return Decision::Skip(Skip::Marked);
+    }
+    let skip = match (case.pass, type_) {
+        (Pass::Inward, MessageType::Error) if to_account => Skip::ErrorToAccount,
+        (Pass::Inward, MessageType::Headline) if !to_account => Skip::Headline,
+        // Deliberately, as with carbons: the room says it to each session.
+        (Pass::Inward, _) if case.is_muc_private_message() => Skip::MucPrivateMessage,
+        (Pass::Inward, MessageType::Chat) => {
+            return Decision::Raw(Grounds::Chat, Audience::All);
+        }
+        (Pass::Inward, _) => return Decision::Raw(Grounds::Type, Audience::All),
+        (Pass::Outward(_), MessageType::Error) => Skip::Error,
+        (Pass::Outward(_), MessageType::Chat) => {
+            return Decision::Raw(Grounds::Chat, case.audience());
+        }
+        (Pass::Outward(_), _) if to_account => return Decision::Raw(Grounds::Type, Audience::All),
+        (Pass::Outward(_), _) => Skip::ToSession,
+    };
+    Decision::Skip(skip)
+}
+
+/// Why a message that is no error is eligible for carbons.
+fn eligible(stanza: &Stanza) -> Option<Grounds> {
     const IM_PAYLOADS: [&str; 4] = [
         ns::RECEIPTS,
         ns::CHAT_STATES,
@@ -243,14 +388,14 @@ fn eligible(stanza: &Stanza) -> Option<Eligible> {
         // to stop ringing on every other once one has answered (XEP-0353 §3).
         ns::JINGLE_MESSAGE,
     ];
-    if stanza.has_child("x", ns::CONFERENCE) {
-        Some(Eligible::Invitation)
+    if stanza.has_child("x", ns::CONFERENCE) || is_mediated_invitation(stanza) {
+        Some(Grounds::Invitation)
     } else if stanza.message_type() == MessageType::Chat {
-        Some(Eligible::Chat)
+        Some(Grounds::Chat)
     } else if stanza.has_body() {
-        Some(Eligible::Body)
+        Some(Grounds::Body)
     } else if IM_PAYLOADS.iter().any(|payload| stanza.mentions(payload)) {
-        Some(Eligible::ImPayload)
+        Some(Grounds::ImPayload)
     } else {
         None
     }

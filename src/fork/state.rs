@@ -1,65 +1,90 @@
-//! Which sessions of which account have copies switched on, and which
-//! eligible messages passed lately, so that errors answering them are known.
+//! Which sessions of which account take part, in which mode, and which
+//! messages passed lately, so that errors answering them are known.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jid::{FullJid, Jid};
 use thiserror::Error;
 
-use super::bare;
+use super::mode::Modes;
 use super::rules::Direction;
+use super::{Mode, bare};
 
-/// How many sessions of one account may have copies switched on.
+/// How many sessions of one account may take part.
 pub(super) const SESSIONS_PER_ACCOUNT: usize = 256;
 
-/// How many eligible messages of one account are remembered, each way.
+/// How many messages of one account are remembered: eligible ones each way,
+/// and forked ones.
 pub(super) const REMEMBERED_PER_ACCOUNT: usize = 128;
 
-/// The accounts that have a session with copies switched on, and nobody else.
+/// The accounts of which a session takes part, and no others.
 #[derive(Debug, Default)]
 pub(super) struct Accounts(HashMap<Box<str>, Account>);
 
 /// The account has [`SESSIONS_PER_ACCOUNT`] such sessions already.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("{SESSIONS_PER_ACCOUNT} sessions of the account have copies switched on already")]
+#[error("{SESSIONS_PER_ACCOUNT} sessions of the account take part already")]
 pub(super) struct TooManySessions;
 
 #[derive(Debug, Default)]
 struct Account {
-    enabled: BTreeSet<FullJid>,
-    sent: Recent,
-    received: Recent,
+    /// Each has asked for something.
+    sessions: BTreeMap<FullJid, Modes>,
+    sent: Recent<u64>,
+    received: Recent<u64>,
+    forked: Recent<Forked>,
+}
+
+/// A message that several sessions got as it was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Forked {
+    message: u64,
+    /// The session that it named, which may answer it with an error.
+    named: Option<u64>,
 }
 
 /// The last few messages, oldest first, each as a number made of whom it was
 /// exchanged with and its id. What two messages share by chance costs a copy
-/// of an error that none was due for, to the user who got it anyway.
-#[derive(Debug, Default)]
-struct Recent(VecDeque<u64>);
+/// of an error that none was due for, to the user who got it anyway, or an
+/// error about a message that others got as well.
+#[derive(Debug)]
+struct Recent<T>(VecDeque<T>);
 
 impl Accounts {
-    /// Switches copies on for a session. Again is as good as once
-    /// (XEP-0280 §10.1).
-    pub(super) fn enable(&mut self, session: &FullJid) -> Result<(), TooManySessions> {
+    /// A session asks for a mode. Again is as good as once (XEP-0280 §10.1).
+    pub(super) fn enable(&mut self, session: &FullJid, mode: Mode) -> Result<(), TooManySessions> {
         let account = self.0.entry(bare(session).into()).or_default();
-        if account.enabled.contains(session) {
-            return Ok(());
-        }
-        if account.enabled.len() >= SESSIONS_PER_ACCOUNT {
+        if account.sessions.len() >= SESSIONS_PER_ACCOUNT && !account.sessions.contains_key(session)
+        {
             return Err(TooManySessions);
         }
-        account.enabled.insert(session.clone());
+        let modes = account.sessions.entry(session.clone()).or_default();
+        modes.insert(mode);
         Ok(())
     }
 
-    /// Switches copies off for a session, because it said so or is over.
-    pub(super) fn disable(&mut self, session: &FullJid) {
+    /// A session does not want a mode any more.
+    pub(super) fn disable(&mut self, session: &FullJid, mode: Mode) {
+        self.change(session, |modes| modes.remove(mode));
+    }
+
+    /// A session is over, and with it all it asked for.
+    pub(super) fn end(&mut self, session: &FullJid) {
+        self.change(session, |modes| *modes = Modes::default());
+    }
+
+    fn change(&mut self, session: &FullJid, change: impl FnOnce(&mut Modes)) {
         let Some(account) = self.0.get_mut(bare(session)) else {
             return;
         };
-        account.enabled.remove(session);
-        if account.enabled.is_empty() {
+        if let Some(modes) = account.sessions.get_mut(session) {
+            change(modes);
+            if modes.is_empty() {
+                account.sessions.remove(session);
+            }
+        }
+        if account.sessions.is_empty() {
             self.0.remove(bare(session));
         }
     }
@@ -69,18 +94,25 @@ impl Accounts {
         self.0.remove(bare(account));
     }
 
-    /// Whether any session of this account has copies switched on.
-    pub(super) fn has_enabled(&self, account: &Jid) -> bool {
+    /// Whether any session of this account takes part.
+    pub(super) fn take_part(&self, account: &Jid) -> bool {
         self.0.contains_key(bare(account))
     }
 
-    /// The account's sessions that have copies switched on, in the order of
-    /// their names.
-    pub(super) fn enabled(&self, account: &Jid) -> Vec<FullJid> {
-        self.0
-            .get(bare(account))
-            .map(|account| account.enabled.iter().cloned().collect())
-            .unwrap_or_default()
+    /// The account's sessions that take part, each in the mode that counts, in
+    /// the order of their names.
+    pub(super) fn sessions(&self, account: &Jid) -> Vec<(FullJid, Mode)> {
+        let account = self.0.get(bare(account));
+        let sessions = account.into_iter().flat_map(|account| &account.sessions);
+        sessions
+            .filter_map(|(session, modes)| Some((session.clone(), modes.greatest()?)))
+            .collect()
+    }
+
+    /// The mode that counts for a session.
+    pub(super) fn mode(&self, session: &FullJid) -> Option<Mode> {
+        let account = self.0.get(bare(session))?;
+        account.sessions.get(session)?.greatest()
     }
 
     /// Remembers an eligible message, so that an error answering it is known.
@@ -102,17 +134,50 @@ impl Accounts {
             .get(bare(account))
             .is_some_and(|account| account.recent(direction).0.contains(&number(peer, id)))
     }
+
+    /// Remembers a message that several sessions get as it is.
+    pub(super) fn forked(&mut self, account: &Jid, peer: &Jid, id: &str, named: Option<&FullJid>) {
+        if let Some(account) = self.0.get_mut(bare(account)) {
+            account.forked.push(Forked::of(peer, id, named));
+        }
+    }
+
+    /// It turned out that one session got it, and may answer it.
+    pub(super) fn not_forked(
+        &mut self,
+        account: &Jid,
+        peer: &Jid,
+        id: &str,
+        named: Option<&FullJid>,
+    ) {
+        if let Some(account) = self.0.get_mut(bare(account)) {
+            let last = Forked::of(peer, id, named);
+            let found = account.forked.0.iter().rposition(|one| *one == last);
+            found.map(|position| account.forked.0.remove(position));
+        }
+    }
+
+    /// Whether an error with which this session answers such a message would
+    /// be one about a fork: others have the message.
+    pub(super) fn answers_fork(&self, session: &FullJid, peer: &Jid, id: &str) -> bool {
+        let message = number(peer, id);
+        let this = Some(hash(session.as_str()));
+        self.0.get(bare(session)).is_some_and(|account| {
+            let mut forked = account.forked.0.iter();
+            forked.any(|one| one.message == message && one.named != this)
+        })
+    }
 }
 
 impl Account {
-    fn recent(&self, direction: Direction) -> &Recent {
+    fn recent(&self, direction: Direction) -> &Recent<u64> {
         match direction {
             Direction::Sent => &self.sent,
             Direction::Received => &self.received,
         }
     }
 
-    fn recent_mut(&mut self, direction: Direction) -> &mut Recent {
+    fn recent_mut(&mut self, direction: Direction) -> &mut Recent<u64> {
         match direction {
             Direction::Sent => &mut self.sent,
             Direction::Received => &mut self.received,
@@ -120,21 +185,39 @@ impl Account {
     }
 }
 
-impl Recent {
-    fn push(&mut self, number: u64) {
+impl<T> Recent<T> {
+    fn push(&mut self, message: T) {
         if self.0.len() == REMEMBERED_PER_ACCOUNT {
             self.0.pop_front();
         }
-        self.0.push_back(number);
+        self.0.push_back(message);
+    }
+}
+
+impl<T> Default for Recent<T> {
+    fn default() -> Self {
+        Self(VecDeque::new())
+    }
+}
+
+impl Forked {
+    fn of(peer: &Jid, id: &str, named: Option<&FullJid>) -> Self {
+        Self {
+            message: number(peer, id),
+            named: named.map(|named| hash(named.as_str())),
+        }
     }
 }
 
 /// An error may come from another resource than the message went to, or from
 /// the bare JID: only that counts.
 fn number(peer: &Jid, id: &str) -> u64 {
+    hash((bare(peer), id))
+}
+
+fn hash(what: impl Hash) -> u64 {
     let mut hasher = DefaultHasher::new();
-    bare(peer).hash(&mut hasher);
-    id.hash(&mut hasher);
+    what.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -151,26 +234,56 @@ mod tests {
     }
 
     #[test]
-    fn an_account_is_known_as_long_as_one_of_its_sessions_wants_copies() {
+    fn an_account_is_known_as_long_as_one_of_its_sessions_takes_part() {
         let mut accounts = Accounts::default();
-        accounts.enable(&session("phone")).unwrap();
-        accounts.enable(&session("desk")).unwrap();
-        accounts.enable(&session("desk")).unwrap();
+        accounts.enable(&session("phone"), Mode::Carbons).unwrap();
+        accounts.enable(&session("desk"), Mode::ImNg).unwrap();
+        accounts.enable(&session("desk"), Mode::ImNg).unwrap();
         assert_eq!(
-            accounts.enabled(&session("phone")),
-            [session("desk"), session("phone")]
+            accounts.sessions(&session("phone")),
+            [
+                (session("desk"), Mode::ImNg),
+                (session("phone"), Mode::Carbons)
+            ]
         );
-        accounts.disable(&session("phone"));
-        assert!(accounts.has_enabled(&session("phone")));
-        accounts.disable(&session("desk"));
+        accounts.disable(&session("phone"), Mode::Carbons);
+        assert!(accounts.take_part(&session("phone")));
+        accounts.end(&session("desk"));
         assert!(accounts.0.is_empty());
+    }
+
+    #[test]
+    fn carbons_switched_off_leave_what_cannot_be() {
+        let mut accounts = Accounts::default();
+        let phone = session("phone");
+        accounts.enable(&phone, Mode::Mr2).unwrap();
+        accounts.enable(&phone, Mode::Carbons).unwrap();
+        accounts.disable(&phone, Mode::Carbons);
+        assert_eq!(accounts.mode(&phone), Some(Mode::Mr2));
+        accounts.disable(&session("desk"), Mode::Carbons);
+        assert!(accounts.take_part(&phone));
+    }
+
+    #[test]
+    fn only_the_session_that_a_forked_message_named_may_answer_it() {
+        let mut accounts = Accounts::default();
+        let (phone, desk) = (session("phone"), session("desk"));
+        accounts.enable(&phone, Mode::ImNg).unwrap();
+        accounts.forked(&phone, &bob(), "m1", Some(&phone));
+        accounts.forked(&phone, &bob(), "m2", None);
+        assert!(!accounts.answers_fork(&phone, &bob(), "m1"));
+        assert!(accounts.answers_fork(&desk, &bob(), "m1"));
+        assert!(accounts.answers_fork(&phone, &bob(), "m2"));
+        assert!(!accounts.answers_fork(&desk, &bob(), "m3"));
+        accounts.not_forked(&phone, &bob(), "m2", None);
+        assert!(!accounts.answers_fork(&phone, &bob(), "m2"));
     }
 
     #[test]
     fn a_message_is_remembered_by_the_other_end_its_id_and_who_wrote_it() {
         let mut accounts = Accounts::default();
         let alice = session("phone");
-        accounts.enable(&alice).unwrap();
+        accounts.enable(&alice, Mode::Carbons).unwrap();
         accounts.remember(&alice, Direction::Sent, &bob(), "m1");
         let bare: Jid = "bob@b.example".parse().unwrap();
         let carol: Jid = "carol@b.example".parse().unwrap();
@@ -184,7 +297,7 @@ mod tests {
     fn a_flood_from_others_does_not_push_out_what_we_wrote() {
         let mut accounts = Accounts::default();
         let alice = session("phone");
-        accounts.enable(&alice).unwrap();
+        accounts.enable(&alice, Mode::Carbons).unwrap();
         accounts.remember(&alice, Direction::Sent, &bob(), "m1");
         for flood in 0..2 * REMEMBERED_PER_ACCOUNT {
             accounts.remember(&alice, Direction::Received, &bob(), &flood.to_string());
@@ -196,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_remembered_for_an_account_that_wants_no_copies() {
+    fn nothing_is_remembered_for_an_account_that_does_not_take_part() {
         let mut accounts = Accounts::default();
         accounts.remember(&session("phone"), Direction::Sent, &bob(), "m1");
         assert!(accounts.0.is_empty());
@@ -206,9 +319,14 @@ mod tests {
     fn an_account_cannot_have_sessions_without_end() {
         let mut accounts = Accounts::default();
         for number in 0..SESSIONS_PER_ACCOUNT {
-            accounts.enable(&session(&number.to_string())).unwrap();
+            accounts
+                .enable(&session(&number.to_string()), Mode::Carbons)
+                .unwrap();
         }
-        assert_eq!(accounts.enable(&session("one more")), Err(TooManySessions));
-        assert_eq!(accounts.enable(&session("0")), Ok(()));
+        assert_eq!(
+            accounts.enable(&session("one more"), Mode::Mr2),
+            Err(TooManySessions)
+        );
+        assert_eq!(accounts.enable(&session("0"), Mode::Mr2), Ok(()));
     }
 }

@@ -18,7 +18,7 @@ use crate::middleware::panic_text;
 use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 
 use super::conduct::{Conductor, Over, Work};
-use super::direct::{Direct, Placed};
+use super::direct::{Direct, Placed, keep};
 use super::{Delivery, Host, Place};
 
 pub(super) struct Passes<H> {
@@ -276,12 +276,13 @@ impl<H: Host> Passes<H> {
             pass: placing.pass,
             by: placing.by,
             fate: placing.fate,
-            reach: &Reach::Rfc,
+            reach: Reach::Rfc,
+            stand_ins: &[],
             stanza: &placing.stanza,
         };
-        match direct.to_account(&*self.host, account) {
+        match direct.place(&*self.host, account) {
             Placed::Done(outcome) => Ok(outcome),
-            Placed::Keep(account) => direct.keep(&*self.host, &account).await,
+            Placed::Keep(account) => keep(&*self.host, &account, placing.at, &placing.stanza).await,
             // An answer to an account that no layer of it awaits.
             Placed::Serve => Ok(Outcome::dropped(Drop::NobodyMeant)),
         }

@@ -10,7 +10,7 @@ use crate::middleware::Pass;
 use crate::stanza::{Kind, Stanza, Time};
 
 use super::delivery::is_subscription;
-use super::direct::{Direct, Placed};
+use super::direct::{Direct, Placed, keep};
 use super::{Host, Place};
 
 /// The bottom of a stack: routing as RFC 6121 §8 and RFC 6120 §10 have it.
@@ -57,10 +57,11 @@ impl<H: Host> Router<H> {
                 pass: envelope.trail.pass,
                 by: None,
                 fate: Fate::of_original(stanza),
-                reach: &envelope.facts.reach,
+                reach: envelope.facts.reach.clone(),
+                stand_ins: &envelope.facts.stand_ins,
                 stanza,
             }
-            .to_account(&*self.0, account),
+            .place(&*self.0, account),
             Route::ToRoom(_) => Placed::Serve,
             Route::Broadcast(snapshot) => match &envelope.facts.audience {
                 Some(audience) => {
@@ -139,17 +140,7 @@ impl<H: Host> Service<Envelope> for Router<H> {
             }
             Placed::Keep(account) => {
                 let (host, stanza) = (self.0.clone(), stanza.clone());
-                Pass::later(async move {
-                    let direct = Direct {
-                        at: envelope.at,
-                        pass: envelope.trail.pass,
-                        by: None,
-                        fate: Fate::of_original(&stanza),
-                        reach: &envelope.facts.reach,
-                        stanza: &stanza,
-                    };
-                    direct.keep(&*host, &account).await
-                })
+                Pass::later(async move { keep(&*host, &account, envelope.at, &stanza).await })
             }
         }
     }

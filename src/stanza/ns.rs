@@ -136,6 +136,9 @@ namespaces! {
     BOOKMARKS = "urn:xmpp:bookmarks:1";
     /// Message routing 2 (the MR2 draft of XEP-0280's successor).
     MR2 = "urn:xmpp:mr2:0";
+    /// Message routing as the wiki page "Server based 1-1 chat state" wants it:
+    /// a namespace of this crate.
+    GOAL = "tower-xmpp:goal:0";
     /// Instant messaging, the next generation (XEP-0409).
     IM_NG = "urn:xmpp:im-ng:0";
     /// Anonymous occupant identifiers (XEP-0421).

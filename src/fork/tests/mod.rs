@@ -1,2 +1,4 @@
+mod cells;
+mod decisions;
 mod router;
 mod table;

@@ -254,12 +254,16 @@ fn whoever_knows_the_rooms_is_asked_instead_of_guessing() {
 }
 
 #[test]
-fn carbons_are_announced_for_the_server_alone() {
+fn carbons_and_im_ng_are_announced_for_the_server_alone() {
     let fork = Fork::new();
     let announced = fork.announces(&Entity::Server("a.example".parse().unwrap()));
     assert_eq!(
         announced,
-        ["urn:xmpp:carbons:2", "urn:xmpp:carbons:rules:0"]
+        [
+            "urn:xmpp:carbons:2",
+            "urn:xmpp:carbons:rules:0",
+            "urn:xmpp:im-ng:0"
+        ]
     );
     let account = Entity::Account("alice@a.example".parse().unwrap());
     assert!(fork.announces(&account).is_empty());

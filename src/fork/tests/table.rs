@@ -1,109 +1,62 @@
-//! The rules against the table of the digest, cell by cell. `table.md` is
-//! data: it is written in the words of the specifications, and what the words
-//! mean stands here, not in the rules.
+//! The table of the digest as data, and what its words mean. `table.md` is
+//! written in the words of the specifications, with the decisions that they
+//! leave to us; what the words mean stands here, not in the rules.
 
-use jid::{BareJid, FullJid};
-
+use crate::fork::Mode;
 use crate::stanza::Stanza;
-
-use super::super::rules::{Audience, Case, Decision, Direction, Pass, Skip, decide};
 
 const TABLE: &str = include_str!("table.md");
 
-/// One message that a row of the table speaks of.
-struct Sample {
-    dir: String,
-    stanza: Stanza,
-    with_occupant: bool,
-    answers_eligible: bool,
+/// A row, and the messages that it speaks of.
+pub(super) struct Row {
+    pub(super) number: String,
+    cells: [String; 4],
+    pub(super) samples: Vec<Sample>,
 }
 
-/// What a cell demands.
+/// One message that a row speaks of.
+#[derive(Clone, Debug)]
+pub(super) struct Sample {
+    /// "in", "out" or "self".
+    pub(super) dir: String,
+    pub(super) type_: String,
+    /// "bare", "full, match", "full, no match", "R/n" or "A → A".
+    pub(super) to: String,
+    pub(super) contents: String,
+    /// It is exchanged with an occupant of a room that Alice is in.
+    pub(super) with_occupant: bool,
+    /// It is an error that answers a chat.
+    pub(super) answers: bool,
+}
+
+/// What a cell gives to the sessions of its mode, besides what RFC 6121 does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Copies {
-    None,
-    ToAll,
+pub(super) enum Share {
+    Nothing,
+    /// Nothing, and an absent target is reported to the sender.
+    TargetOrError,
+    Raw,
+    Wrapped,
+    /// Raw or wrapped to those in the room.
     InRoom,
 }
 
-#[test]
-fn the_rules_copy_what_the_table_says_and_nothing_else() {
-    let rows = rows();
+pub(super) fn rows() -> Vec<Row> {
+    let rows: Vec<_> = TABLE.lines().skip(2).map(row).collect();
     assert_eq!(rows.len(), 29);
-    let mut samples_in_all = 0;
-    for row in &rows {
-        let [number, dir, type_, to, payload, _] = row;
-        let samples = samples(dir, type_, to, payload);
-        assert!(!samples.is_empty(), "row {number} speaks of nothing");
-        samples_in_all += samples.len();
-        for sample in samples {
-            let expected = expected(&rows, row, &sample);
-            let decision = inquire(&sample);
-            let copies = match decision {
-                Decision::Skip(_) => Copies::None,
-                Decision::Copy(_, Audience::All) => Copies::ToAll,
-                Decision::Copy(_, Audience::InRoom) => Copies::InRoom,
-            };
-            let stanza = sample.stanza.to_xml();
-            assert_eq!(copies, expected, "row {number}: {decision:?} for {stanza}");
-        }
-    }
-    // A row must not shrink unseen.
-    assert_eq!(samples_in_all, 114);
+    rows
 }
 
-#[test]
-fn a_message_to_oneself_is_copied_as_sent_and_on_one_of_its_two_ways_only() {
-    let stanza = message("self", "chat", "A → A", "<body>hi</body>");
-    let sample = Sample::of("out", stanza.clone());
-    assert_eq!(inquire(&sample), Decision::Skip(Skip::ToOneself));
-    let account = account();
-    let case = Sample::of("in", stanza);
-    let case = case.case(&account, Pass::Inward);
-    assert_eq!(case.direction(), Direction::Sent);
-    assert_eq!(case.own_sender(), Some(&phone()));
-}
-
-/// What the cell of this row demands for this sample.
-fn expected(rows: &[[String; 6]], row: &[String; 6], sample: &Sample) -> Copies {
-    match row[5].as_str() {
-        "RFC + others W"
-        | "target raw + others W"
-        | "RFC + W"
-        | "target + W"
-        | "W (eligible)"
-        | "others W sent"
-        | "W sent" => Copies::ToAll,
-        "RFC"
-        | "RFC (A)"
-        | "target"
-        | "target only"
-        | "RFC; no W"
-        | "drop"
-        | "–"
-        | "E unless a MUC layer claims it" => Copies::None,
-        "W to sessions joined to R, MAY inject x" => Copies::InRoom,
-        "only with IM payload" => match sample.stanza.payload() {
-            Some(_) => Copies::ToAll,
-            None => Copies::None,
-        },
-        // The digest's row 29: by the way in.
-        "sent W to others; incoming side must not produce a second copy to anyone" => Copies::ToAll,
-        "ignore marker" => {
-            let mut without = sample.stanza.clone();
-            without.remove_child("im-ng", "urn:xmpp:im-ng:0");
-            match inquire(&Sample::of("in", without)) {
-                Decision::Skip(_) => Copies::None,
-                Decision::Copy(..) => Copies::ToAll,
-            }
-        }
-        other => match other.strip_prefix("as #") {
-            Some(number) => {
-                let same = rows.iter().find(|row| row[0] == number).unwrap();
-                expected(rows, same, sample)
-            }
-            None => panic!("nobody said what {other:?} means"),
-        },
+fn row(line: &str) -> Row {
+    let cells = line.trim_matches('|').split('|');
+    let cells: Vec<_> = cells.map(|cell| cell.trim().to_owned()).collect();
+    let [number, dir, type_, to, payload, cells @ ..] = &cells[..] else {
+        panic!("{line} is too short");
+    };
+    Row {
+        number: number.clone(),
+        cells: cells.to_vec().try_into().expect("a column for each mode"),
+        samples: samples(dir, type_, to, payload),
     }
 }
 
@@ -123,14 +76,19 @@ fn samples(dir: &str, type_: &str, to: &str, payload: &str) -> Vec<Sample> {
     for type_ in types {
         for to in tos {
             for contents in contents(payload) {
-                let mut sample = Sample::of(dir, message(dir, type_, to, contents));
-                sample.answers_eligible = payload.starts_with("answers eligible");
-                // "or tracked room"
-                sample.with_occupant = payload.starts_with("MUC PM") && !contents.contains("<x");
-                samples.push(sample);
+                samples.push(Sample {
+                    dir: dir.to_owned(),
+                    type_: (*type_).to_owned(),
+                    to: (*to).to_owned(),
+                    contents: (*contents).to_owned(),
+                    // "or tracked room"
+                    with_occupant: payload.starts_with("MUC PM") && !contents.contains("<x"),
+                    answers: payload.starts_with("answers eligible"),
+                });
             }
         }
     }
+    assert!(!samples.is_empty());
     samples
 }
 
@@ -174,72 +132,138 @@ fn contents(payload: &str) -> &'static [&'static str] {
     }
 }
 
-fn message(dir: &str, type_: &str, to: &str, contents: &str) -> Stanza {
-    let (from, to) = match (dir, to) {
-        ("in", "bare") => ("bob@b.example/x", "alice@a.example"),
-        ("in", "full, match") => ("bob@b.example/x", "alice@a.example/phone"),
-        ("in", "full, no match") => ("bob@b.example/x", "alice@a.example/gone"),
-        ("out", "bare") => ("alice@a.example/phone", "bob@b.example"),
-        ("out", "full, match" | "full, no match") => ("alice@a.example/phone", "bob@b.example/x"),
-        ("out", "R/n") => ("alice@a.example/phone", "room@muc.example/Bob"),
-        ("self", "A → A") => ("alice@a.example/phone", "alice@a.example"),
-        other => panic!("nobody said what {other:?} means"),
-    };
-    let message =
-        format!("<message from='{from}' to='{to}' type='{type_}' id='m1'>{contents}</message>");
-    Stanza::parse(message.as_bytes()).unwrap()
-}
-
-fn inquire(sample: &Sample) -> Decision {
-    let (account, phone) = (account(), phone());
-    let pass = match sample.dir.as_str() {
-        "out" => Pass::Outward(&phone),
-        "in" | "self" => Pass::Inward,
-        other => panic!("nobody said what {other:?} means"),
-    };
-    decide(&sample.case(&account, pass))
+impl Row {
+    /// What the column of this mode gives for this sample.
+    pub(super) fn share(&self, rows: &[Row], mode: Mode, sample: &Sample) -> Share {
+        let column = Mode::ALL.iter().position(|known| *known == mode);
+        let columns = &self.cells[..=column.expect("a column for each mode")];
+        // "same" is the column to the left.
+        let cell = columns.iter().rev().find(|cell| *cell != "same");
+        let word = cell.expect("the first column says something").as_str();
+        let as_row = |number: &str| {
+            let same = rows.iter().find(|row| row.number == number);
+            same.expect("a row").share(rows, mode, sample)
+        };
+        match word {
+            "RFC + all MR2 raw"
+            | "same as MR2"
+            | "all NG raw"
+            | "as bare (RFC) → raw to all"
+            | "RFC + all raw"
+            | "all raw"
+            | "RFC + all raw (hint does not apply to bare)"
+            | "decision 19: all NG raw incl. S"
+            | "one raw each" => Share::Raw,
+            "RFC + others W"
+            | "target raw + others W"
+            | "target + others W"
+            | "RFC + W"
+            | "target + W"
+            | "W (eligible)"
+            | "others W sent"
+            | "W sent"
+            | "sent W to others; incoming side must not produce a second copy to anyone" => {
+                Share::Wrapped
+            }
+            "RFC"
+            | "RFC only"
+            | "RFC (A)"
+            | "RFC; no W"
+            | "target"
+            | "target only"
+            | "target (S/E)"
+            | "drop"
+            | "–"
+            | "– (chat only)"
+            | "– (room reflects)"
+            | "E"
+            | "decision 15: E"
+            | "E unless a MUC layer claims it" => Share::Nothing,
+            "W to sessions joined to R, MAY inject x" | "W → same limit" => Share::InRoom,
+            "as #1" => as_row("1"),
+            "target or E" => match sample.type_.as_str() {
+                "groupchat" => Share::Nothing,
+                _ => Share::TargetOrError,
+            },
+            "ignore marker" | "ignore" => as_row(sample.unmarked_row()),
+            "#1/#2, #6/#7" => as_row(match (sample.type_.as_str(), sample.to.as_str()) {
+                ("chat", "bare") => "1",
+                ("chat", _) => "2",
+                (_, "bare") => "6",
+                _ => "7",
+            }),
+            "fork" if sample.to == "bare" => Share::Raw,
+            "fork" => Share::Wrapped,
+            "only with IM payload" if sample.contents.is_empty() => Share::Nothing,
+            "only with IM payload" => Share::Wrapped,
+            "if to bare" if sample.to == "bare" => Share::Raw,
+            "if to bare" => Share::Nothing,
+            // The other markers do not count: what holds without them.
+            "all raw unless `<im-ng/>`" | "`<im-ng/>` → –" => as_row(sample.unmarked_row()),
+            other => panic!("nobody said what {other:?} means"),
+        }
+    }
 }
 
 impl Sample {
-    fn of(dir: &str, stanza: Stanza) -> Self {
-        Self {
-            dir: dir.to_owned(),
-            stanza,
-            with_occupant: false,
-            answers_eligible: false,
+    /// The row that speaks of this message without its marker.
+    fn unmarked_row(&self) -> &'static str {
+        let (type_, to) = (self.type_.as_str(), self.to.as_str());
+        let has_body = self.contents.contains("<body>");
+        match (self.dir.as_str(), type_, to, has_body) {
+            ("in", "chat", "full, match", _) => "2",
+            ("in", "chat", "full, no match", _) => "3",
+            ("in", "normal", _, true) => "5",
+            ("in", "normal", _, false) => "7",
+            ("in", "headline", ..) => "10",
+            ("in", "groupchat", ..) => "12",
+            ("in", "error", ..) => "15",
+            ("out", "chat", ..) => "21",
+            ("out", "normal", ..) => "22",
+            ("out", "headline", ..) => "24",
+            ("out", "groupchat", ..) => "25",
+            ("out", "error", ..) => "26",
+            other => panic!("nobody said what {other:?} is without a marker"),
         }
     }
 
-    fn case<'a>(&'a self, account: &'a BareJid, pass: Pass<'a>) -> Case<'a> {
-        Case {
-            account,
-            pass,
-            stanza: &self.stanza,
-            with_occupant: self.with_occupant,
-            answers_eligible: self.answers_eligible,
+    /// Who sends it, and to whom.
+    pub(super) fn addresses(&self) -> (&'static str, &'static str) {
+        match (self.dir.as_str(), self.to.as_str()) {
+            ("in", "bare") if self.contents.contains("<invite") => {
+                ("room@muc.example", "alice@a.example")
+            }
+            ("in", "full, match") if self.is_private() => {
+                ("room@muc.example/Bob", "alice@a.example/phone")
+            }
+            ("in", "full, no match") if self.is_private() => {
+                ("room@muc.example/Bob", "alice@a.example/gone")
+            }
+            ("in", "bare") => ("bob@b.example/x", "alice@a.example"),
+            ("in", "full, match") => ("bob@b.example/x", "alice@a.example/phone"),
+            ("in", "full, no match") => ("bob@b.example/x", "alice@a.example/gone"),
+            ("out", "bare") => ("alice@a.example/phone", "bob@b.example"),
+            ("out", "full, match" | "full, no match") => {
+                ("alice@a.example/phone", "bob@b.example/x")
+            }
+            ("out", "R/n") => ("alice@a.example/phone", "room@muc.example/Bob"),
+            ("self", "A → A") => ("alice@a.example/phone", "alice@a.example"),
+            other => panic!("nobody said what {other:?} means"),
         }
     }
-}
 
-fn rows() -> Vec<[String; 6]> {
-    TABLE
-        .lines()
-        .skip(2)
-        .map(|line| {
-            let cells: Vec<_> = line
-                .trim_matches('|')
-                .split('|')
-                .map(|cell| cell.trim().to_owned())
-                .collect();
-            cells.try_into().expect("a row has six cells")
-        })
-        .collect()
-}
+    /// Whether it is a private message in a room.
+    pub(super) fn is_private(&self) -> bool {
+        self.with_occupant || self.contents.contains("muc#user'/>")
+    }
 
-fn account() -> BareJid {
-    "alice@a.example".parse().unwrap()
-}
+    pub(super) fn xml(&self) -> String {
+        let (from, to) = self.addresses();
+        let (type_, contents) = (&self.type_, &self.contents);
+        format!("<message from='{from}' to='{to}' type='{type_}' id='m1'>{contents}</message>")
+    }
 
-fn phone() -> FullJid {
-    "alice@a.example/phone".parse().unwrap()
+    pub(super) fn stanza(&self) -> Stanza {
+        Stanza::parse(self.xml().as_bytes()).expect("XML")
+    }
 }

@@ -6,22 +6,9 @@ use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::stanza::ns;
 use tower_xmpp::store::MemoryArchive;
-use tower_xmpp::testkit::{Carbon, Session, Sessions, World, xml};
+use tower_xmpp::testkit::{Carbon, Sessions, World, xml};
 
-/// Alice's host forks, those of Bob and of the rooms do not.
-fn world() -> World {
-    let w = World::new();
-    w.host("a.example", ForkLayer::new())
-        .host("b.example", ())
-        .host("muc.example", ());
-    w
-}
-
-fn bob(w: &World) -> Session {
-    w.session("bob@b.example/x")
-}
-
-const HI: &str = "<message><body>hi</body></message>";
+use super::{HI, bob, joins, world};
 
 #[test]
 fn of_three_sessions_one_gets_the_chat_one_a_copy_and_one_that_did_not_ask_nothing() {
@@ -580,13 +567,8 @@ fn the_server_says_that_it_copies_and_by_which_rules() {
     phone.send("<iq type='get' id='d1' to='a.example'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>");
     phone.expect(
         "<iq type='result' id='d1'><query xmlns='http://jabber.org/protocol/disco#info'>\
-         <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:carbons:rules:0'/></query></iq>",
+         <feature var='urn:xmpp:carbons:2'/><feature var='urn:xmpp:carbons:rules:0'/>\
+         <feature var='urn:xmpp:im-ng:0'/></query></iq>",
     );
     w.finish();
-}
-
-fn joins(session: &Session, nick: &str) {
-    session.send(xml!(
-        "<presence to='{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
-    ));
 }
