@@ -13,8 +13,8 @@ use tower_service::Service;
 use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::flow::{Entropy, Envelope, Event, Original, Outcome, Route};
 use tower_xmpp::fork::ForkLayer;
-use tower_xmpp::middleware::{Fault, Feature, Next, Shell};
-use tower_xmpp::stanza::{Kind, MessageType, Stanza, Time, ns};
+use tower_xmpp::middleware::{Fault, Feature, Next, Shell, Sieve};
+use tower_xmpp::stanza::{Kind, MessageType, NsSet, Stanza, Time, ns};
 use tower_xmpp::store::MemoryArchive;
 
 /// How many accounts have state in each layer.
@@ -42,6 +42,7 @@ pub struct OneSession(pub FullJid);
 /// are written take these places.
 struct Rooms {
     name: &'static str,
+    services: Sieve,
     known: RwLock<HashMap<Box<str>, HashSet<Box<str>>>>,
 }
 
@@ -51,31 +52,44 @@ impl Feature for Rooms {
     }
 
     fn concerns(&self, envelope: &Envelope) -> bool {
-        let (Some(stanza), Some(owner)) = (envelope.as_stanza(), envelope.route.owner()) else {
-            return false;
-        };
-        let candidate = match stanza.kind() {
-            Kind::Presence => true,
-            Kind::Message => {
-                stanza.message_type() == MessageType::Groupchat || stanza.mentions(ns::MUC_USER)
-            }
-            Kind::Iq => stanza.mentions(ns::REGISTER) || stanza.mentions(ns::PUSH),
-        };
-        let peer = match envelope.route {
-            Route::FromSession(_) => stanza.to(),
-            _ => stanza.from(),
-        };
-        candidate
-            && peer.is_some_and(|peer| {
-                let known = self.known.read().expect("no poison");
-                known
-                    .get(bare(owner))
-                    .is_some_and(|rooms| rooms.contains(bare(peer)))
-            })
+        envelope
+            .as_stanza()
+            .is_some_and(|stanza| may_be_of_a_room(stanza) && self.knows(stanza, &envelope.route))
     }
 
     async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
         next.run(envelope).await
+    }
+}
+
+fn may_be_of_a_room(stanza: &Stanza) -> bool {
+    match stanza.kind() {
+        Kind::Presence => true,
+        Kind::Message => {
+            stanza.message_type() == MessageType::Groupchat || stanza.mentions(ns::MUC_USER)
+        }
+        Kind::Iq => stanza.mentions_any(&REQUESTS),
+    }
+}
+
+const REQUESTS: NsSet = NsSet::of(&[ns::REGISTER, ns::PUSH]);
+
+impl Rooms {
+    fn knows(&self, stanza: &Stanza, route: &Route) -> bool {
+        let peer = match route {
+            Route::FromSession(_) => stanza.to(),
+            _ => stanza.from(),
+        };
+        let (Some(owner), Some(peer)) = (route.owner(), peer) else {
+            return false;
+        };
+        if !self.services.may_hold(peer.domain().as_str()) {
+            return false;
+        }
+        let known = self.known.read().expect("no poison");
+        known
+            .get(bare(owner))
+            .is_some_and(|rooms| rooms.contains(bare(peer)))
     }
 }
 
@@ -188,8 +202,11 @@ fn rooms(name: &'static str) -> Shell<Rooms> {
             (account, rooms.collect())
         })
         .collect();
+    let services = Sieve::default();
+    services.insert("muc.example");
     Shell::of(Rooms {
         name,
+        services,
         known: RwLock::new(known),
     })
 }

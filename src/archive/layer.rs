@@ -59,6 +59,7 @@ impl Feature for Archive {
         NAME
     }
 
+    #[inline]
     fn concerns(&self, envelope: &Envelope) -> bool {
         match (&envelope.what, rules::direction(&envelope.route)) {
             (What::Stanza(stanza), Some(direction)) => {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jid::{BareJid, Jid};
 
 use crate::flow::{Entropy, Route};
-use crate::stanza::{ElementRef, Kind, MessageType, RawXml, Stanza, ns};
+use crate::stanza::{ElementRef, Kind, MessageType, NsSet, RawXml, Stanza, ns};
 
 /// Whether a message goes into the archive, and why or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -132,19 +132,23 @@ pub fn decide(stanza: &Stanza, owner: &Jid, direction: Direction, settings: &Set
 
 /// Whether [`cleanse`] or [`decide`] may find anything in this message: from
 /// the head and the names of the children alone.
+#[inline]
 pub(super) fn may_concern(stanza: &Stanza, direction: Direction) -> bool {
-    if stanza.mentions(ns::SID) || (direction == Direction::Incoming && stanza.mentions(ns::DELAY))
-    {
+    let forgeable = match direction {
+        Direction::Incoming => &STAMPS,
+        Direction::Outgoing => &IDS,
+    };
+    if stanza.mentions_any(forgeable) {
         return true;
     }
-    match stanza.message_type() {
-        MessageType::Error | MessageType::Groupchat => false,
-        _ => {
-            stanza.has_body()
-                || stanza.has_child("subject", ns::CLIENT)
-                || TELLING.iter().any(|namespace| stanza.mentions(namespace))
-        }
-    }
+    let telling = stanza.has_body()
+        || stanza.has_child("subject", ns::CLIENT)
+        || stanza.mentions_any(&TELLING);
+    telling
+        && !matches!(
+            stanza.message_type(),
+            MessageType::Error | MessageType::Groupchat
+        )
 }
 
 /// Removes what nobody but us may say about the archive of `owner`; says how
@@ -217,8 +221,12 @@ impl Default for Settings {
     }
 }
 
+/// What others may have forged in a message to the account, and in one from it.
+const STAMPS: NsSet = NsSet::of(&[ns::SID, ns::DELAY]);
+const IDS: NsSet = NsSet::of(&[ns::SID]);
+
 /// Namespaces that can make a message without a body worth keeping.
-const TELLING: &[&str] = &[
+const TELLING: NsSet = NsSet::of(&[
     ns::HINTS,
     ns::EME,
     ns::OMEMO,
@@ -229,7 +237,7 @@ const TELLING: &[&str] = &[
     ns::CONFERENCE,
     ns::MUC_USER,
     ns::JINGLE_MESSAGE,
-];
+]);
 
 fn forbidden(stanza: &Stanza) -> Option<Skip> {
     debug_assert_eq!(stanza.kind(), Kind::Message);

@@ -3,7 +3,7 @@
 use jid::{BareJid, FullJid};
 
 use crate::flow::Emit;
-use crate::stanza::{RawXml, Stanza, ns};
+use crate::stanza::{Stanza, ns};
 
 use super::Mode;
 use super::rules::Direction;
@@ -19,10 +19,11 @@ pub(super) fn copies(
     original: &Stanza,
     sessions: Vec<FullJid>,
 ) -> impl Iterator<Item = Emit> + use<> {
-    let wrapped = RawXml::build(direction.element(), mode.namespace())
-        .open("forwarded", ns::FORWARD)
-        .stanza(original)
-        .finish();
+    let around = [
+        (direction.element(), mode.namespace()),
+        ("forwarded", ns::FORWARD),
+    ];
+    let wrapped = original.as_raw_in(&around);
     let mut copy = Stanza::message()
         .with_from(account.clone())
         .with_child(wrapped);

@@ -63,6 +63,7 @@ impl Feature for Fork {
         "fork"
     }
 
+    #[inline]
     fn concerns(&self, envelope: &Envelope) -> bool {
         let Some(stanza) = envelope.as_stanza() else {
             return false;
@@ -70,11 +71,10 @@ impl Feature for Fork {
         match (stanza.kind(), &envelope.route) {
             (Kind::Message, Route::FromSession(session)) => {
                 may_be_shared(stanza)
-                    && (self.accounts.of(session).take_part(session)
-                        || answers_copy(session, stanza))
+                    && (self.accounts.take_part(session) || answers_copy(session, stanza))
             }
             (Kind::Message, Route::ToAccount(account)) => {
-                may_be_shared(stanza) && self.accounts.of(account).take_part(account)
+                may_be_shared(stanza) && self.accounts.take_part(account)
             }
             (Kind::Iq, Route::FromSession(session)) => {
                 is_request(stanza) && is_for_account(stanza, session)

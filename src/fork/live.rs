@@ -1,10 +1,12 @@
 //! The machines of this layer behind their locks, as stacks share them.
 
+use std::ops::{Deref, DerefMut};
 use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::Occupancy;
+use crate::middleware::Sieve;
 
 use super::bare;
 use super::rooms::Rooms;
@@ -16,7 +18,19 @@ const SHARDS: usize = 16;
 
 /// [`Accounts`], sharded.
 #[derive(Debug, Default)]
-pub(super) struct SharedAccounts([RwLock<Accounts>; SHARDS]);
+pub(super) struct SharedAccounts {
+    shards: [RwLock<Accounts>; SHARDS],
+    /// The accounts in them.
+    sieve: Sieve,
+}
+
+/// Holds the lock; when it is given back, the sieve knows of the change.
+pub(super) struct Change<'a> {
+    accounts: RwLockWriteGuard<'a, Accounts>,
+    account: &'a Jid,
+    took_part: bool,
+    sieve: &'a Sieve,
+}
 
 /// [`Rooms`], as an answer to who is where.
 #[derive(Debug, Default)]
@@ -32,18 +46,52 @@ impl SharedAccounts {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The accounts of which this is one, to change.
-    pub(super) fn of_mut(&self, account: &Jid) -> RwLockWriteGuard<'_, Accounts> {
-        self.shard(account)
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Whether any session of this account takes part.
+    pub(super) fn take_part(&self, account: &Jid) -> bool {
+        self.sieve.may_hold(bare(account)) && self.of(account).take_part(account)
+    }
+
+    /// The accounts of which this is one, to change what is known of it alone.
+    pub(super) fn of_mut<'a>(&'a self, account: &'a Jid) -> Change<'a> {
+        let shard = self.shard(account).write();
+        let accounts = shard.unwrap_or_else(PoisonError::into_inner);
+        Change {
+            took_part: accounts.take_part(account),
+            accounts,
+            account,
+            sieve: &self.sieve,
+        }
     }
 
     fn shard(&self, account: &Jid) -> &RwLock<Accounts> {
         // The names of accounts differ enough for the sum of their letters to
         // spread them; a hash would be the dearest part of looking.
         let sum: usize = bare(account).bytes().map(usize::from).sum();
-        &self.0[sum % SHARDS]
+        &self.shards[sum % SHARDS]
+    }
+}
+
+impl Deref for Change<'_> {
+    type Target = Accounts;
+
+    fn deref(&self) -> &Accounts {
+        &self.accounts
+    }
+}
+
+impl DerefMut for Change<'_> {
+    fn deref_mut(&mut self) -> &mut Accounts {
+        &mut self.accounts
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        match (self.took_part, self.accounts.take_part(self.account)) {
+            (false, true) => self.sieve.insert(bare(self.account)),
+            (true, false) => self.sieve.remove(bare(self.account)),
+            _ => {}
+        }
     }
 }
 

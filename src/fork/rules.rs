@@ -181,6 +181,7 @@ pub(super) fn reached<'a>(case: &Case<'a>, original: &'a Original) -> Option<&'a
 ///
 /// XEP-0280 §10.3 forbids to recognise it by what it echoes, which may be
 /// missing. RFC 6121 §8.5.2.1.1 has errors to a bare JID ignored anyway.
+#[inline]
 pub(super) fn answers_copy(account: &Jid, stanza: &Stanza) -> bool {
     stanza.message_type() == MessageType::Error
         && stanza.address_fault().is_none()

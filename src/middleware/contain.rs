@@ -48,9 +48,13 @@ where
     step_over(progress, spare, on_failure, incident).await
 }
 
-/// Asks what a feature has to do with a stanza; a panic comes back as its text.
-pub(super) fn judge<J>(judge: impl FnOnce() -> J) -> Result<J, String> {
-    catch_unwind(AssertUnwindSafe(judge)).map_err(|panic| panic_text(&*panic))
+/// What a panic carries.
+pub(super) type Panic = Box<dyn Any + Send>;
+
+/// Asks what a feature has to do with a stanza; a panic comes back.
+#[inline]
+pub(super) fn ask<A>(question: impl FnOnce() -> A) -> Result<A, Panic> {
+    catch_unwind(AssertUnwindSafe(question))
 }
 
 /// The feature panicked when it was asked: the stanza goes on without it, or

@@ -5,16 +5,20 @@ use std::borrow::Cow;
 use crate::flow::{EmitKind, Entity, Envelope, Outcome, Route};
 use crate::stanza::{Element, Kind, Stanza, Type, ns};
 
+/// Whether [`asked`] is worth a look.
+#[inline]
+pub(super) fn may_ask(stanza: &Stanza) -> bool {
+    stanza.kind() == Kind::Iq && stanza.mentions(ns::DISCO_INFO)
+}
+
 /// The entity that a stanza asks about (XEP-0030 §3.1), if it does.
 ///
 /// A question about a node is about something that only its owner knows.
 /// Rooms and room services are asked at [`Route::ToRoom`], everything else
 /// that is not an account is taken for the server.
-pub(super) fn asked(envelope: &Envelope, stanza: &Stanza) -> Option<Entity> {
-    if stanza.kind() != Kind::Iq
-        || !stanza.mentions(ns::DISCO_INFO)
-        || stanza.type_() != Some(&Type::Get)
-    {
+pub(super) fn asked(envelope: &Envelope) -> Option<Entity> {
+    let stanza = envelope.as_stanza()?;
+    if !may_ask(stanza) || stanza.type_() != Some(&Type::Get) {
         return None;
     }
     let query = stanza.child("query", ns::DISCO_INFO)?;

@@ -63,6 +63,7 @@ mod functions;
 mod next;
 mod pending;
 mod service;
+mod sieve;
 mod telemetry;
 
 pub(crate) use contain::panic_text;
@@ -72,5 +73,6 @@ pub use functions::{Filter, FromFn, Verdict, filter, from_fn};
 pub use next::Next;
 pub use pending::{Pending, PendingFull, PendingLimits};
 pub use service::{Middleware, Pass, Shell};
+pub use sieve::Sieve;
 #[allow(unused_imports, reason = "used by features, which may all be off")]
 pub(crate) use telemetry::decided;

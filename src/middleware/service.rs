@@ -3,7 +3,7 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use futures::future::BoxFuture;
 use jid::BareJid;
@@ -11,10 +11,8 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::{Feature, contain, disco, panic_text};
 use crate::flow::{Envelope, Event, Outcome, What};
-use crate::stanza::Stanza;
-
-use super::{Feature, contain, disco};
 
 /// A [`Feature`] as a `tower_layer::Layer`.
 ///
@@ -62,13 +60,13 @@ impl<F: Feature> Shell<F> {
         &self.feature
     }
 
-    fn judge(&self, envelope: &Envelope, stanza: &Stanza) -> Judgement {
+    fn judge(&self, envelope: &Envelope, concerned: bool) -> Judgement {
         let feature = &self.feature;
         Judgement {
-            concerned: feature.concerns(envelope)
+            concerned: concerned
                 && !envelope.trail.met(feature.name(), &envelope.route)
                 && self.is_on(envelope),
-            announces: disco::asked(envelope, stanza)
+            announces: disco::asked(envelope)
                 .filter(|_| self.is_on(envelope))
                 .map(|entity| feature.announces(&entity))
                 .filter(|announces| !announces.is_empty()),
@@ -90,6 +88,25 @@ where
     S::Future: Send + 'static,
     S::Error: Send + 'static,
 {
+    /// The feature may be concerned, or it broke when it was asked.
+    #[inline(never)]
+    fn take_up(
+        &mut self,
+        envelope: Envelope,
+        concerned: Result<bool, contain::Panic>,
+    ) -> Pass<S::Future, S::Error> {
+        let judged =
+            concerned.and_then(|concerned| contain::ask(|| self.shell.judge(&envelope, concerned)));
+        match judged {
+            Ok(Judgement {
+                concerned: false,
+                announces: None,
+            }) => Pass::now(self.inner.call(envelope)),
+            Ok(judgement) => self.handle(envelope, judgement),
+            Err(panic) => self.pass_over(envelope, panic_text(&*panic)),
+        }
+    }
+
     /// The inner service that was polled ready; a fresh clone takes its place.
     fn take_ready(&mut self) -> S {
         let fresh = self.inner.clone();
@@ -119,6 +136,7 @@ where
         Pass::later(contain::pass_over(feature, inner, envelope, what))
     }
 
+    #[inline(never)]
     fn tell(&mut self, event: Event, envelope: Envelope) -> Pass<S::Future, S::Error> {
         let feature = self.shell.feature.clone();
         let wanted = event.is_end() || self.shell.is_on(&envelope);
@@ -176,6 +194,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, envelope: Envelope) -> Self::Future {
         let stanza = match &envelope.what {
             What::Stanza(stanza) => stanza,
@@ -184,16 +203,10 @@ where
                 return self.tell(event, envelope);
             }
         };
-        let judgement = match contain::judge(|| self.shell.judge(&envelope, stanza)) {
-            Ok(judgement) => judgement,
-            Err(what) => return self.pass_over(envelope, what),
-        };
-        match judgement {
-            Judgement {
-                concerned: false,
-                announces: None,
-            } => Pass::now(self.inner.call(envelope)),
-            judgement => self.handle(envelope, judgement),
+        // The path of every stanza: a question and a call, in a small frame.
+        match contain::ask(|| self.shell.feature.concerns(&envelope)) {
+            Ok(false) if !disco::may_ask(stanza) => Pass::now(self.inner.call(envelope)),
+            concerned => self.take_up(envelope, concerned),
         }
     }
 }
@@ -237,11 +250,12 @@ where
 {
     type Output = Result<Outcome, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        Poll::Ready(match self.project() {
-            PassProjection::Through { inner } => ready!(inner.poll(cx)),
-            PassProjection::Concerned { handled } => ready!(handled.as_mut().poll(cx)),
-        })
+        match self.project() {
+            PassProjection::Through { inner } => inner.poll(cx),
+            PassProjection::Concerned { handled } => handled.as_mut().poll(cx),
+        }
     }
 }
 

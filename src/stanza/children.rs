@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::element::{Element, ElementRef};
-use super::fragment::{Fragment, Slot};
+use super::fragment::{Fragment, NsSet, Slot};
 use super::raw::Child;
 use super::{Stanza, ns};
 
@@ -23,6 +23,19 @@ impl Stanza {
     #[inline]
     pub fn mentions(&self, namespace: &str) -> bool {
         self.may(|fragment| fragment.may_mention(namespace)) && self.does_mention(namespace)
+    }
+
+    /// Does a direct child stand in one of these namespaces? Costs a
+    /// nanosecond or two when none does, however many they are.
+    #[inline]
+    pub fn mentions_any(&self, namespaces: &NsSet) -> bool {
+        let may = |fragment: &Fragment| fragment.may_mention_any(namespaces);
+        self.may(may) && self.does_mention_any(namespaces)
+    }
+
+    fn does_mention_any(&self, namespaces: &NsSet) -> bool {
+        self.candidates(|fragment| fragment.may_mention_any(namespaces))
+            .any(|slot| namespaces.contains(&slot.node.namespace))
     }
 
     fn does_mention(&self, namespace: &str) -> bool {
@@ -54,6 +67,7 @@ impl Stanza {
     }
 
     /// Has it a `<body/>`, even an empty one?
+    #[inline]
     pub fn has_body(&self) -> bool {
         self.has_child("body", ns::CLIENT)
     }
@@ -117,11 +131,17 @@ impl Stanza {
             .find(|slot| slot.is(name, namespace))
     }
 
-    /// Does `may` admit any of the fragments?
-    #[inline]
+    /// Does `may` admit any of the fragments? Most stanzas have one.
+    #[inline(always)]
     fn may(&self, may: impl Fn(&Fragment) -> bool) -> bool {
-        let added = |edits: &Arc<Edits>| edits.added.iter().any(|fragment| may(fragment));
-        self.body.as_deref().is_some_and(&may) || self.edits.as_ref().is_some_and(added)
+        match (&self.body, &self.edits) {
+            (Some(body), None) => may(body),
+            (None, None) => false,
+            (body, Some(edits)) => {
+                let added = || edits.added.iter().any(|fragment| may(fragment));
+                body.as_deref().is_some_and(&may) || added()
+            }
+        }
     }
 
     /// The children of the fragments that `may` admits.

@@ -62,6 +62,12 @@ impl Fragment {
         self.filter.namespaces & bit(namespace) != 0
     }
 
+    /// False only if no child stands in any of these namespaces.
+    #[inline]
+    pub(super) fn may_mention_any(&self, namespaces: &NsSet) -> bool {
+        self.filter.namespaces & namespaces.bits != 0
+    }
+
     /// False only if there is no such child.
     #[inline]
     pub(super) fn may_have(&self, name: &str, namespace: &str) -> bool {
@@ -153,16 +159,54 @@ impl Filter {
     }
 }
 
+/// Namespaces to look for together: [`Stanza::mentions_any`](super::Stanza::mentions_any)
+/// costs no more than one of them when none is there. Made for constants.
+///
+/// ```
+/// use tower_xmpp::stanza::{NsSet, Stanza, ns};
+///
+/// const RECEIPTS: NsSet = NsSet::of(&[ns::RECEIPTS, ns::CHAT_MARKERS]);
+/// let stanza = Stanza::parse(b"<message><request xmlns='urn:xmpp:receipts'/></message>")?;
+/// assert!(stanza.mentions_any(&RECEIPTS));
+/// # Ok::<(), tower_xmpp::stanza::ParseError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct NsSet {
+    namespaces: &'static [&'static str],
+    bits: u64,
+}
+
+impl NsSet {
+    /// These namespaces.
+    pub const fn of(namespaces: &'static [&'static str]) -> Self {
+        let (mut bits, mut index) = (0, 0);
+        while index < namespaces.len() {
+            bits |= bit(namespaces[index]);
+            index += 1;
+        }
+        NsSet { namespaces, bits }
+    }
+
+    pub(super) fn contains(&self, namespace: &str) -> bool {
+        self.namespaces.contains(&namespace)
+    }
+}
+
 /// The bit of a text: from its length and its last bytes, where namespaces
 /// differ.
 #[inline]
-fn bit(text: &str) -> u64 {
+const fn bit(text: &str) -> u64 {
     let bytes = text.as_bytes();
     let tail = match bytes.last_chunk::<8>() {
         Some(tail) => u64::from_le_bytes(*tail),
-        None => bytes
-            .iter()
-            .fold(0, |tail, byte| (tail << 8) | u64::from(*byte)),
+        None => {
+            let (mut tail, mut index) = (0, 0);
+            while index < bytes.len() {
+                tail = (tail << 8) | bytes[index] as u64;
+                index += 1;
+            }
+            tail
+        }
     };
     let mix = (tail ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
     1 << (mix >> 58)

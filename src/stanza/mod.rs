@@ -28,6 +28,8 @@ use std::sync::Arc;
 use jid::Jid;
 
 use self::children::Edits;
+pub use self::fragment::NsSet;
+
 use self::fragment::Fragment;
 use self::head::{Address, Head};
 

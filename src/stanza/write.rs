@@ -41,7 +41,7 @@ impl Stanza {
 
     /// The stanza on its own, [`Form::Standalone`].
     pub fn to_xml(&self) -> String {
-        let mut text = String::with_capacity(self.len_estimate());
+        let mut text = String::with_capacity(self.standalone_estimate());
         self.write_to(&mut text, Some(ns::CLIENT));
         text
     }
@@ -74,7 +74,7 @@ impl Stanza {
             .iter()
             .map(|(name, namespace)| 2 * name.len() + namespace.len() + "< xmlns=''></>".len())
             .sum();
-        let mut text = String::with_capacity(self.len_estimate() + tags);
+        let mut text = String::with_capacity(self.standalone_estimate() + tags);
         for (name, namespace) in around {
             text.put("<");
             text.put(name);
@@ -126,6 +126,10 @@ impl Stanza {
             _ => self.chunks().map(str::len).sum(),
         };
         self.head.len_estimate() + contents
+    }
+
+    fn standalone_estimate(&self) -> usize {
+        self.len_estimate() + " xmlns='jabber:client'".len()
     }
 
     fn write_contents(&self, out: &mut impl Out) {
