@@ -35,7 +35,7 @@ impl Process {
         Self(child.unwrap())
     }
 
-    /// Waits until it says where it listens.
+    /// Waits until it says where it listens; it does so once.
     pub fn address(&mut self) -> SocketAddr {
         let output = BufReader::new(self.0.stdout.as_mut().unwrap());
         let mut lines = output.lines().map(Result::unwrap);

@@ -55,7 +55,8 @@ async fn accounts_rosters_and_private_xml_survive_a_kill() {
 
     // Nobody is named: who has moved in is there, and nobody else.
     let mut server = data.server("");
-    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    let address = server.address();
+    let mut alice = Client::bound(address, "alice", "phone").await;
     let roster = "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>";
     let roster = alice.ask(roster).await.payload().unwrap().to_xml();
     assert_eq!(
@@ -69,7 +70,7 @@ async fn accounts_rosters_and_private_xml_survive_a_kill() {
     let kept = alice.ask(&get).await;
     let kept = kept.payload().unwrap().first_child().unwrap().text();
     assert_eq!(kept, "kept");
-    let mut bob = Client::available(server.address(), "bob", "desk").await;
+    let mut bob = Client::available(address, "bob", "desk").await;
     let asked = bob.stanza().await;
     assert_eq!(asked.from().unwrap().as_str(), "alice@example.org");
 }
