@@ -136,7 +136,7 @@ fn what_a_script_leaves_unexpected_fails_when_the_world_ends() {
     script.unwrap().run_in(&w).unwrap();
     let panic = catch_unwind(AssertUnwindSafe(|| w.finish())).unwrap_err();
     let text = panic.downcast_ref::<String>().unwrap();
-    assert!(text.contains("1 that nobody expected"), "{text}");
+    assert!(text.contains("did not end in silence: 1 left"), "{text}");
 }
 
 /// Everything that scripts written for scansion make use of.

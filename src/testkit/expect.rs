@@ -1,11 +1,14 @@
 //! What a session expects.
 
+use std::fmt::Write;
+
 use jid::FullJid;
 
 use crate::stanza::{Element, Stanza, ns};
 
 use super::pattern::{Got, Pattern, short};
 use super::record::Happening;
+use super::state::Arrived;
 use super::world::Inside;
 use super::{Session, tree, xml};
 
@@ -28,15 +31,18 @@ impl Session {
         self.expecting().next(&pattern.into())
     }
 
-    /// The next stanzas look like these, in any order.
+    /// The next stanzas look like these, as many as there are patterns, in any
+    /// order. Each pattern takes one stanza for itself.
     ///
     /// # Panics
-    /// If one of them does not come.
+    /// If one of them does not come; the panic shows what came instead.
     #[track_caller]
     pub fn expect_all<const N: usize, P: Into<Pattern>>(&self, patterns: [P; N]) -> [Got; N] {
         let patterns = patterns.map(Into::into);
-        let expecting = self.expecting();
-        patterns.map(|pattern| expecting.one_of_next(N, &pattern))
+        match <[Got; N]>::try_from(self.expecting().all(&patterns)) {
+            Ok(got) => got,
+            Err(got) => panic!("{} stanzas for {N} patterns", got.len()),
+        }
     }
 
     /// A carbon copy of a message that looks like this. The wrapper is checked
@@ -102,56 +108,74 @@ pub(super) struct Expecting<'a> {
 impl Expecting<'_> {
     #[track_caller]
     fn next(&self, pattern: &Pattern) -> Got {
-        self.one_of_next(1, pattern)
+        let mut got = self.all(std::slice::from_ref(pattern));
+        match got.pop() {
+            Some(got) => got,
+            None => panic!("one pattern takes one stanza"),
+        }
     }
 
-    /// Takes the first of the next `many` stanzas that matches.
+    /// Takes as many stanzas as there are patterns, one for each.
     #[track_caller]
-    fn one_of_next(&self, many: usize, pattern: &Pattern) -> Got {
+    fn all(&self, patterns: &[Pattern]) -> Vec<Got> {
         let mut state = self.inside.core.lock();
-        let mut differences = Vec::new();
-        let inbox = &state.client(self.session).inbox;
-        let mut found = None;
-        for (position, arrived) in inbox.iter().take(many).enumerate() {
-            match pattern.compare(&arrived.stanza) {
-                Ok(got) => {
-                    found = Some((position, got));
-                    break;
-                }
-                Err(why) => differences.push(format!(
-                    "it got\n  {}\nwhich differs: {why}",
-                    short(&arrived.stanza.to_xml())
-                )),
-            }
-        }
-        if let Some((position, got)) = found {
-            let arrived = state.client(self.session).inbox.remove(position);
-            if let Some(arrived) = arrived {
+        let many = patterns.len().min(state.client(self.session).inbox.len());
+        let inbox: Vec<_> = state.client(self.session).inbox.drain(..many).collect();
+        let compared = patterns.iter().map(|pattern| {
+            let one = |arrived: &Arrived| pattern.compare(&arrived.stanza);
+            inbox.iter().map(one).collect()
+        });
+        let compared: Vec<Vec<_>> = compared.collect();
+        if let Some(chosen) = assign(&compared, &mut vec![false; many]) {
+            for arrived in &inbox {
                 state.record.expect(arrived.entry);
             }
-            return got;
+            let got = compared.into_iter().zip(chosen);
+            return got
+                .filter_map(|(row, at)| row.into_iter().nth(at)?.ok())
+                .collect();
         }
+        let came = tree::marks(inbox.iter().map(|arrived| arrived.entry), "this came");
+        let mut text = format!("{} expected", self.session);
+        for (pattern, row) in patterns.iter().zip(&compared) {
+            let _ = write!(text, "\n  {pattern}");
+            if row.iter().any(Result::is_ok) {
+                continue;
+            }
+            for (arrived, compared) in inbox.iter().zip(row) {
+                if let Err(why) = compared {
+                    let xml = short(&arrived.stanza.to_xml());
+                    let _ = write!(text, "\nbut got\n  {xml}\nwhich differs: {why}");
+                }
+            }
+        }
+        let _ = match many {
+            0 => write!(
+                text,
+                "\nbut nothing came; what happened last:\n{}",
+                tree::newest(&state)
+            ),
+            _ if many < patterns.len() => write!(
+                text,
+                "\nbut no more than this came:\n{}",
+                tree::of(&state, &came)
+            ),
+            _ => write!(text, "\nwhat led to it:\n{}", tree::of(&state, &came)),
+        };
         drop(state);
-        if differences.is_empty() {
-            differences.push("but nothing came".to_owned());
-        }
-        panic!(
-            "{} expected\n  {pattern}\n{}{}",
-            self.session,
-            differences.join("\n"),
-            self.inside.seed()
-        );
+        panic!("{text}{}", self.inside.seed());
     }
 
     #[track_caller]
     fn nothing(&self) {
         let mut state = self.inside.core.lock();
         let client = state.client(self.session);
-        let came: Vec<_> = client.inbox.iter().map(|arrived| arrived.entry).collect();
-        if came.is_empty() {
+        let came = client.inbox.iter().map(|arrived| arrived.entry);
+        let marks = tree::marks(came, "nobody expected this");
+        if marks.is_empty() {
             return;
         }
-        let tree = tree::of(&state, &came);
+        let tree = tree::of(&state, &marks);
         drop(state);
         panic!(
             "{} expected nothing more, but something came\n{tree}{}",
@@ -183,6 +207,27 @@ impl super::record::Record {
             *expected = true;
         }
     }
+}
+
+/// Which stanza each pattern takes, so that every pattern has its own: the
+/// first choice that leaves one for the others. A row for each pattern, in it
+/// how each stanza compares.
+fn assign<E>(rows: &[Vec<Result<Got, E>>], taken: &mut [bool]) -> Option<Vec<usize>> {
+    let Some((row, rest)) = rows.split_first() else {
+        return Some(Vec::new());
+    };
+    for (position, compared) in row.iter().enumerate() {
+        if taken[position] || compared.is_err() {
+            continue;
+        }
+        taken[position] = true;
+        if let Some(mut chosen) = assign(rest, taken) {
+            chosen.insert(0, position);
+            return Some(chosen);
+        }
+        taken[position] = false;
+    }
+    None
 }
 
 impl Carbon {

@@ -17,6 +17,11 @@ impl State {
         match action {
             Action::Send(stanza) => self.client_sends(host, session, stanza),
             Action::Bind(enabled) => self.bind(host, session, enabled),
+            Action::BindAnew(enabled) => {
+                // RFC 6120 §7.7.2.2: the old stream ends with `conflict`.
+                self.end(session, End::Lost);
+                self.bind(host, session, enabled);
+            }
             Action::Hibernate => {
                 if let Some(seat) = self.seat(session) {
                     seat.hibernating = true;
@@ -86,7 +91,12 @@ impl State {
     fn bind(&mut self, host: usize, session: &FullJid, enabled: Vec<String>) {
         assert!(
             self.seat(session).is_none(),
-            "{session} is bound already; end it first"
+            "{session} is bound already; end it first, or let it bind anew"
+        );
+        assert!(
+            !self.hosts[host].is_down,
+            "{session} cannot be bound: {} is down",
+            self.hosts[host].domain
         );
         let session = session.clone();
         self.hosts[host].seats.push(Seat {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jid::DomainPart;
 
 use crate::flow::{Event, Route};
+use crate::host::Conductor;
 use crate::stanza::{Condition, Stanza, StanzaError, Time};
 
 use super::record::{EntryId, Happening};
@@ -23,11 +24,19 @@ pub enum WhileDown {
     Lose,
 }
 
+/// A link that is down.
+#[derive(Clone, Copy)]
+pub(super) struct Down {
+    /// `None`: until a host starts again.
+    pub(super) until: Option<Time>,
+    meanwhile: WhileDown,
+}
+
 /// From one host to another.
 #[derive(Default)]
 pub(super) struct Link {
     pub(super) queue: VecDeque<(EntryId, Stanza)>,
-    pub(super) down: Option<(Time, WhileDown)>,
+    pub(super) down: Option<Down>,
 }
 
 impl State {
@@ -42,10 +51,10 @@ impl State {
             return self.comes_back(from, because, &stanza, Condition::RemoteServerNotFound);
         };
         let link = self.links.entry((from, to)).or_default();
-        match link.down {
-            None | Some((_, WhileDown::Wait)) => link.queue.push_back((because, stanza)),
-            Some((_, WhileDown::Lose)) => {}
-            Some((_, WhileDown::Bounce)) => {
+        match link.down.map(|down| down.meanwhile) {
+            None | Some(WhileDown::Wait) => link.queue.push_back((because, stanza)),
+            Some(WhileDown::Lose) => {}
+            Some(WhileDown::Bounce) => {
                 self.comes_back(from, because, &stanza, Condition::RemoteServerTimeout);
             }
         }
@@ -85,31 +94,75 @@ impl State {
 
     /// Cuts the links between two hosts, in both directions.
     pub(super) fn cut(&mut self, one: usize, other: usize, lasting: Duration, down: WhileDown) {
-        let until = self.now + lasting;
+        let down = Down {
+            until: Some(self.now + lasting),
+            meanwhile: down,
+        };
         for (here, there) in [(one, other), (other, one)] {
-            self.links.entry((here, there)).or_default().down = Some((until, down));
+            self.links.entry((here, there)).or_default().down = Some(down);
             let domain = self.hosts[there].domain.clone();
             self.raise(here, Event::LinkLost { domain });
         }
     }
 
-    /// When the first link comes back, if one is down.
+    /// When the first link comes back, if one does.
     pub(super) fn next_link_back(&self) -> Option<Time> {
         let downs = self.links.values().filter_map(|link| link.down);
-        downs.map(|(until, _)| until).min()
+        downs.filter_map(|down| down.until).min()
     }
 
     /// Brings back the links whose time has come.
     pub(super) fn bring_links_back(&mut self) {
         let now = self.now;
+        self.bring_back(|_, down| down.until.is_some_and(|until| until <= now));
+    }
+
+    fn bring_back(&mut self, is_over: impl Fn((usize, usize), &Down) -> bool) {
         let mut back: Vec<(usize, DomainPart)> = Vec::new();
         for ((here, there), link) in &mut self.links {
-            if link.down.take_if(|(until, _)| *until <= now).is_some() {
+            let over = link.down.take_if(|down| is_over((*here, *there), down));
+            if over.is_some() {
                 back.push((*here, self.hosts[*there].domain.clone()));
             }
         }
         for (host, domain) in back {
             self.raise(host, Event::LinkBack { domain });
         }
+    }
+
+    /// A host is gone, with what was in its memory.
+    pub(super) fn crash(&mut self, host: usize) {
+        let crashed = &mut self.hosts[host];
+        assert!(!crashed.is_down, "{} is down already", crashed.domain);
+        crashed.is_down = true;
+        crashed.seats.clear();
+        let domain = crashed.domain.clone();
+        let down = Down {
+            until: None,
+            meanwhile: WhileDown::Wait,
+        };
+        for other in (0..self.hosts.len()).filter(|other| *other != host) {
+            self.links.entry((other, host)).or_default().down = Some(down);
+            let from_it = self.links.entry((host, other)).or_default();
+            from_it.down = Some(down);
+            from_it.queue.clear();
+            let domain = domain.clone();
+            self.raise(other, Event::LinkLost { domain });
+        }
+    }
+
+    /// It is back. Its rooms know nobody.
+    pub(super) fn start_again(&mut self, host: usize, conductor: Conductor) {
+        let back = &mut self.hosts[host];
+        assert!(back.is_down, "{} is not down", back.domain);
+        let is_up = |other: usize| other == host || !self.hosts[other].is_down;
+        let up: Vec<_> = (0..self.hosts.len()).map(is_up).collect();
+        // It has just begun, and lost no link: only the others are told.
+        self.bring_back(|(here, there), _| {
+            (here == host || there == host) && up[here] && up[there]
+        });
+        self.hosts[host].is_down = false;
+        self.hosts[host].conductor = conductor;
+        self.restart_rooms(host);
     }
 }

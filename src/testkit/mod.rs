@@ -47,15 +47,16 @@
 //!   [`Session::expect_nothing`]. How patterns are written stands at
 //!   [`Pattern`].
 //! * [`World::expect_broken`]: a layer that was made to break did.
-//! * [`World::finish`]: nothing else came to anybody. If something did, the
-//!   panic shows what led to it:
+//! * [`World::finish`]: nothing else came to anybody, broke, or is still on its
+//!   way. If something did, the panic shows what led to it. A world that is
+//!   dropped without it panics, too.
 //!
 //! ```text
-//! the world did not end in silence: 1 that nobody expected
+//! the world did not end in silence: 1 left
 //! 2026-01-01T00:00:00.000Z bob@b.example/x sends <message to='alice@a.example/phone' …
 //! └─ at b.example, from session bob@b.example/x → Routed
 //!    └─ b.example to a.example: <message …
-//!       └─ at a.example, to account alice@a.example → Delivered([…/phone])
+//!       └─ at a.example, to account alice@a.example → Delivered(alice@a.example/phone)
 //!          ├─ alice@a.example/phone gets <message …
 //!          └─ fork: alice@a.example/desk gets <message …   ◄── nobody expected this
 //! ```
@@ -65,13 +66,14 @@
 //! | Fault | How |
 //! |---|---|
 //! | a connection breaks; comes back; does not | [`Session::hibernate`], [`resume`](Session::resume), [`expire`](Session::expire), [`lose`](Session::lose) |
+//! | a client cannot resume, and starts over | [`Session::binds_anew`] |
 //! | a client acknowledges late | [`Session::withhold_acks`], [`acks`](Session::acks) |
 //! | a client does not read, its queue fills | [`Session::stop_reading`] |
 //! | the link to another host is down | [`World::cut`], [`World::cut_with`] |
 //! | a layer panics | [`panicking`] |
 //! | a layer or port is slow | [`World::slow`], [`World::delayed`], [`slow`] |
-//! | rooms crash | [`World::restart_rooms`] |
-//! | a store fails | [`Faulty`], in a fake of its port |
+//! | rooms crash; a whole host does, and is back | [`World::restart_rooms`]; [`World::crash`], [`World::start_again`] |
+//! | a store fails, once or more often | [`Faulty`], in a fake of its port |
 
 // A test kit fails by panicking: that is its way to speak. What it prints and
 // counts is a test's, never a server's.
@@ -113,5 +115,5 @@ pub use pattern::{Got, Pattern};
 pub use server::{Bottom, Server};
 pub use session::{Session, Sessions};
 pub use slow::Slow;
-pub use world::World;
+pub use world::{Layers, World};
 pub use xml::{IntoStanza, Xml};

@@ -86,6 +86,17 @@ impl State {
         outcome
     }
 
+    /// The rooms of a host know nobody any more.
+    pub(super) fn restart_rooms(&mut self, host: usize) {
+        let Some(rooms) = self.rooms(host) else {
+            return;
+        };
+        rooms.under_way.clear();
+        let effects = rooms.machine.restart();
+        let outcome = self.room_wants(host, None, effects);
+        debug_assert!(outcome.emits.is_empty(), "a crash says nothing");
+    }
+
     /// A broadcast has come through the layers: what they made of it stands
     /// in the room's history.
     pub(super) fn room_has_said(&mut self, host: usize, envelope: &Envelope) {

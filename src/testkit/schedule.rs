@@ -39,10 +39,12 @@ const TOO_MANY: usize = 200_000;
 
 impl Stacks {
     pub(super) fn add(&self, driver: impl Future<Output = ()> + Send + 'static) {
-        self.locked().push(Stack {
-            driver: Box::pin(driver),
-            woken: Arc::new(Woken(AtomicBool::new(true))),
-        });
+        self.locked().push(Stack::new(driver));
+    }
+
+    /// Drops the driver of a host, with all that is under way in it.
+    pub(super) fn replace(&self, host: usize, driver: impl Future<Output = ()> + Send + 'static) {
+        self.locked()[host] = Stack::new(driver);
     }
 
     /// Moves until nothing moves. Returns whether that was reached.
@@ -92,6 +94,13 @@ impl Stacks {
 }
 
 impl Stack {
+    fn new(driver: impl Future<Output = ()> + Send + 'static) -> Self {
+        Self {
+            driver: Box::pin(driver),
+            woken: Arc::new(Woken(AtomicBool::new(true))),
+        }
+    }
+
     fn poll(&mut self) {
         self.woken.0.store(false, Ordering::SeqCst);
         let waker = waker_ref(&self.woken);

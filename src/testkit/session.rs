@@ -106,6 +106,14 @@ impl Session {
         self.does(Action::Resume)
     }
 
+    /// The client could not resume its session, or its host has started again:
+    /// it binds its resource anew, with these namespaces switched on. If the
+    /// old session still hibernates, its host ends it first, as lost
+    /// (RFC 6120 §7.7.2.2). Its presence is the test's to send.
+    pub fn binds_anew(&self, enabled: &[&str]) -> &Self {
+        self.does(Action::BindAnew(owned(enabled)))
+    }
+
     /// The time for resuming is over: what was never acknowledged meets its
     /// [`Fate`](crate::flow::Fate).
     pub fn expire(&self) -> &Self {
@@ -175,8 +183,7 @@ impl Session {
     }
 
     pub(super) fn binds(&self, enabled: &[&str]) {
-        let enabled = enabled.iter().map(|name| (*name).to_owned()).collect();
-        self.does(Action::Bind(enabled));
+        self.does(Action::Bind(owned(enabled)));
     }
 
     fn does(&self, action: Action) -> &Self {
@@ -195,6 +202,10 @@ impl Session {
             session: &self.jid,
         }
     }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 /// Set-up of several sessions at once.

@@ -46,6 +46,8 @@ pub(super) struct State {
 pub(super) struct HostState {
     pub(super) domain: DomainPart,
     pub(super) conductor: Conductor,
+    /// It has crashed and not started again.
+    pub(super) is_down: bool,
     pub(super) rooms: Option<RoomService>,
     /// Sessions in order of binding.
     pub(super) seats: Vec<Seat>,
@@ -97,7 +99,10 @@ pub(super) struct Arrived {
 /// What a client does, or what happens to it.
 pub(super) enum Action {
     Send(Stanza),
+    /// With these namespaces switched on.
     Bind(Vec<String>),
+    /// The same; a session that has the resource ends.
+    BindAnew(Vec<String>),
     Hibernate,
     Resume,
     End(crate::flow::End),
@@ -185,6 +190,9 @@ impl State {
 
     /// Lets a host hear of an event.
     pub(super) fn raise(&mut self, host: usize, event: Event) {
+        if self.hosts[host].is_down {
+            return;
+        }
         let what = Happening::Event {
             host,
             event: event.clone(),

@@ -3,44 +3,44 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
+use crate::flow::Original;
 use crate::stanza::Stanza;
 
 use super::pattern::short;
 use super::record::{EntryId, Happening, Record};
 use super::state::State;
 
+/// What is marked in a tree, and with which words.
+pub(super) type Marks = BTreeMap<EntryId, &'static str>;
+
 /// Everything that nobody expected, or `None`.
 pub(super) fn leftovers(state: &State) -> Option<String> {
-    let unread = state.hosts.iter().flat_map(|host| &host.seats);
-    let mut left: Vec<EntryId> = state
-        .clients
-        .values()
-        .flat_map(|client| client.inbox.iter().map(|arrived| arrived.entry))
-        .chain(unread.flat_map(|seat| seat.waiting.iter().copied()))
-        .collect();
-    let broken = state.record.entries.iter().enumerate();
-    left.extend(broken.filter_map(|(entry, known)| {
-        matches!(
-            known.what,
-            Happening::Broke {
-                expected: false,
-                ..
-            }
-        )
-        .then_some(entry)
-    }));
+    let mut marks = Marks::new();
+    let clients = state.clients.values();
+    let read = clients.flat_map(|client| client.inbox.iter().map(|arrived| arrived.entry));
+    let seats = state.hosts.iter().flat_map(|host| &host.seats);
+    let unread = seats.flat_map(|seat| seat.waiting.iter().copied());
+    marks.extend(
+        read.chain(unread)
+            .map(|entry| (entry, "nobody expected this")),
+    );
+    let links = state.links.values().flat_map(|link| &link.queue);
+    marks.extend(links.map(|(because, _)| (*because, "still waits for its link")));
+    for (entry, known) in state.record.entries.iter().enumerate() {
+        if let Happening::Broke {
+            expected: false, ..
+        } = known.what
+        {
+            marks.insert(entry, "nobody expected this");
+        }
+    }
     let waiting = state.sleepers.len();
-    if left.is_empty() && waiting == 0 {
+    if marks.is_empty() && waiting == 0 {
         return None;
     }
     let mut text = String::from("the world did not end in silence:");
-    if !left.is_empty() {
-        let _ = write!(
-            text,
-            " {} that nobody expected\n{}",
-            left.len(),
-            of(state, &left)
-        );
+    if !marks.is_empty() {
+        let _ = write!(text, " {} left\n{}", marks.len(), of(state, &marks));
     }
     if waiting > 0 {
         let _ = write!(text, "\n{waiting} slow futures still wait for the clock");
@@ -48,19 +48,22 @@ pub(super) fn leftovers(state: &State) -> Option<String> {
     Some(text)
 }
 
-/// The trees with these entries in them, which are marked.
-pub(super) fn of(state: &State, marked: &[EntryId]) -> String {
-    let roots: BTreeSet<_> = marked
-        .iter()
-        .map(|entry| state.record.root(*entry))
-        .collect();
-    Tree::new(state, marked).print(roots)
+/// The same mark for several entries.
+pub(super) fn marks(entries: impl IntoIterator<Item = EntryId>, words: &'static str) -> Marks {
+    entries.into_iter().map(|entry| (entry, words)).collect()
+}
+
+/// The trees with marked entries in them.
+pub(super) fn of(state: &State, marks: &Marks) -> String {
+    let roots = marks.keys().map(|entry| state.record.root(*entry));
+    Tree::new(state, marks).print(roots.collect())
 }
 
 /// The tree of the newest entry.
 pub(super) fn newest(state: &State) -> String {
     let newest = state.record.entries.len().checked_sub(1);
-    let mut text = of(state, newest.as_slice());
+    let roots = newest.map(|entry| state.record.root(entry));
+    let mut text = Tree::new(state, &Marks::new()).print(roots.into_iter().collect());
     let cut = text.char_indices().nth(4_000).map(|(at, _)| at);
     text.truncate(cut.unwrap_or(text.len()));
     text
@@ -70,18 +73,18 @@ pub(super) fn newest(state: &State) -> String {
 pub(super) fn everything(state: &State) -> String {
     let entries = state.record.entries.iter().enumerate();
     let roots = entries.filter(|(_, entry)| entry.because.is_none());
-    Tree::new(state, &[]).print(roots.map(|(entry, _)| entry).collect())
+    Tree::new(state, &Marks::new()).print(roots.map(|(entry, _)| entry).collect())
 }
 
 struct Tree<'a> {
     state: &'a State,
     record: &'a Record,
     children: BTreeMap<EntryId, Vec<EntryId>>,
-    marked: &'a [EntryId],
+    marks: &'a Marks,
 }
 
 impl<'a> Tree<'a> {
-    fn new(state: &'a State, marked: &'a [EntryId]) -> Self {
+    fn new(state: &'a State, marks: &'a Marks) -> Self {
         let mut children: BTreeMap<EntryId, Vec<EntryId>> = BTreeMap::new();
         for (entry, known) in state.record.entries.iter().enumerate() {
             if let Some(because) = known.because {
@@ -92,7 +95,7 @@ impl<'a> Tree<'a> {
             state,
             record: &state.record,
             children,
-            marked,
+            marks,
         }
     }
 
@@ -142,6 +145,10 @@ impl<'a> Tree<'a> {
                 ..
             } => {
                 let became = match original {
+                    Some(Original::Delivered(sessions)) => {
+                        let sessions: Vec<_> = sessions.iter().map(|to| to.as_str()).collect();
+                        format!("Delivered({})", sessions.join(", "))
+                    }
                     Some(original) => format!("{original:?}"),
                     None => "under way".to_owned(),
                 };
@@ -158,11 +165,10 @@ impl<'a> Tree<'a> {
             } => format!("{session} gets {}", brief(stanza)),
             Happening::Broke { host, what, .. } => format!("at {}, broke: {what}", domain(host)),
         };
-        let mark = if self.marked.contains(&entry) {
-            "   ◄── nobody expected this"
-        } else {
-            ""
-        };
+        let mark = self.marks.get(&entry);
+        let mark = mark
+            .map(|words| format!("   ◄── {words}"))
+            .unwrap_or_default();
         format!("{by}{what}{mark}\n")
     }
 }

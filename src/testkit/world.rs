@@ -2,12 +2,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures::FutureExt;
 use jid::{BareJid, FullJid, Jid};
 use tower_layer::Layer;
 use tower_service::Service;
 
-use crate::flow::{Envelope, Event, Outcome};
-use crate::host::{Settings, conduct};
+use crate::flow::{BoxError, Envelope, Event, Outcome};
+use crate::host::{Conductor, Settings, conduct};
 use crate::stanza::Time;
 
 use super::chance::SeededEntropy;
@@ -65,24 +66,14 @@ impl World {
 
     /// Adds a host: a domain, and the layers that its stanzas pass. `()` is
     /// no layer; a tuple of layers, or a `tower::ServiceBuilder`, is a stack.
-    pub fn host<L>(&self, domain: &str, layers: L) -> &Self
-    where
-        L: Layer<Bottom>,
-        L::Service: Service<Envelope, Response = Outcome> + Clone + Send + Unpin + 'static,
-        <L::Service as Service<Envelope>>::Future: Send + 'static,
-        <L::Service as Service<Envelope>>::Error:
-            Into<Box<dyn std::error::Error + Send + Sync>> + Send + 'static,
-    {
-        let core = &self.inside.core;
+    pub fn host(&self, domain: &str, layers: impl Layers) -> &Self {
         let domain = match jid::DomainPart::new(domain) {
             Ok(domain) => domain.into_owned(),
             Err(error) => panic!("{domain} is not a domain: {error}"),
         };
-        let index = core.lock().hosts.len();
-        let server = Server::new(core.clone(), index);
-        let stack = layers.layer(Bottom::new(server.clone()));
-        let (conductor, drivers) = conduct(stack, server, Settings::default());
-        let mut state = core.lock();
+        let index = self.inside.core.lock().hosts.len();
+        let (conductor, driver) = self.inside.conducted(index, layers);
+        let mut state = self.inside.core.lock();
         assert!(
             state.host_of(domain.as_str()).is_none(),
             "{domain} is hosted already"
@@ -90,15 +81,46 @@ impl World {
         state.hosts.push(HostState {
             domain,
             conductor,
+            is_down: false,
             rooms: None,
             seats: Vec::new(),
             sending: Default::default(),
         });
         drop(state);
-        for driver in drivers {
-            self.inside.stacks.add(driver);
-        }
+        self.inside.stacks.add(driver);
         self
+    }
+
+    /// A fault: a host crashes. What was in its memory is gone: its sessions,
+    /// what waited in their outboxes, its layers with their state, who was in
+    /// its rooms. Nobody is told but the other hosts, which lose their link to
+    /// it; what they send waits there. What a port keeps is the test's.
+    ///
+    /// # Panics
+    /// If it is down already.
+    #[track_caller]
+    pub fn crash(&self, domain: &str) -> &Self {
+        self.settle();
+        let host = self.inside.host(domain);
+        self.inside.core.lock().crash(host);
+        // Drops what was under way, which asks for the state.
+        self.inside.stacks.replace(host, std::future::pending());
+        self
+    }
+
+    /// A crashed host starts again, with layers that the test has built from
+    /// what their ports kept. Links to it are back; its clients
+    /// [bind anew](Session::binds_anew).
+    ///
+    /// # Panics
+    /// If it is not down.
+    #[track_caller]
+    pub fn start_again(&self, domain: &str, layers: impl Layers) -> &Self {
+        let host = self.inside.host(domain);
+        let (conductor, driver) = self.inside.conducted(host, layers);
+        self.inside.stacks.replace(host, driver);
+        self.inside.core.lock().start_again(host, conductor);
+        self.settle()
     }
 
     /// Adds rooms at a domain: on its own host, or on the one that was added
@@ -147,13 +169,7 @@ impl World {
     pub fn restart_rooms(&self, domain: &str) -> &Self {
         self.settle();
         let index = self.inside.host(domain);
-        let mut state = self.inside.core.lock();
-        if let Some(rooms) = &mut state.hosts[index].rooms {
-            let effects = rooms.machine.restart();
-            let outcome = state.room_wants(index, None, effects);
-            debug_assert!(outcome.emits.is_empty(), "a crash says nothing");
-        }
-        drop(state);
+        self.inside.core.lock().restart_rooms(index);
         self
     }
 
@@ -325,7 +341,51 @@ impl World {
     }
 }
 
+/// What [`World::host`] takes: whatever makes a service over the host's
+/// [`Bottom`], as every layer of this crate, a tuple of layers and a
+/// `tower::ServiceBuilder` do.
+pub trait Layers:
+    Layer<
+        Bottom,
+        Service: Service<
+            Envelope,
+            Response = Outcome,
+            Error: Into<BoxError> + Send + 'static,
+            Future: Send + 'static,
+        > + Clone
+                     + Send
+                     + Unpin
+                     + 'static,
+    >
+{
+}
+
+impl<L> Layers for L
+where
+    L: Layer<Bottom>,
+    L::Service: Service<Envelope, Response = Outcome> + Clone + Send + Unpin + 'static,
+    <L::Service as Service<Envelope>>::Future: Send + 'static,
+    <L::Service as Service<Envelope>>::Error: Into<BoxError> + Send + 'static,
+{
+}
+
 impl Inside {
+    /// A stack over a host's bottom, set to work.
+    fn conducted<L: Layers>(
+        &self,
+        host: usize,
+        layers: L,
+    ) -> (
+        Conductor,
+        impl Future<Output = ()> + Send + 'static + use<L>,
+    ) {
+        let server = Server::new(self.core.clone(), host);
+        let stack = layers.layer(Bottom::new(server.clone()));
+        let (conductor, drivers) = conduct(stack, server, Settings::default());
+        let driver = futures::future::join_all(drivers).map(|_| ());
+        (conductor, driver)
+    }
+
     #[track_caller]
     pub(super) fn settle(&self) {
         if !self.stacks.settle(&self.core) {
