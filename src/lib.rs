@@ -46,6 +46,7 @@
 //! |---|---|
 //! | `archive` | [`archive`] and [`store::MemoryArchive`] |
 //! | `fork` | [`fork`] |
+//! | `csi` | [`csi`]: [`host::Outbox`] can hold what can wait |
 //! | `sqlite` | `store::SqliteArchive`: archives in a file, SQLite compiled in |
 //! | `testkit` | [`testkit`] |
 //! | `tracing`, `metrics` | spans and events, figures per layer, through those crates |
@@ -88,6 +89,8 @@
 
 #[cfg(feature = "archive")]
 pub mod archive;
+#[cfg(feature = "csi")]
+pub mod csi;
 pub mod flow;
 #[cfg(feature = "fork")]
 pub mod fork;

@@ -1,4 +1,4 @@
-use std::collections::VecDeque;
+//! One session's outbox: the only place where stanzas wait.
 
 use super::Delivery;
 
@@ -6,38 +6,94 @@ use super::Delivery;
 ///
 /// Pure: the host owns one per session, puts in what
 /// [`Host::deliver`](super::Host::deliver) gives it, and writes what comes out,
-/// in order. It holds nothing back: client state indication (XEP-0352) will be
-/// kept here, since what is important must flush all that waits before itself,
-/// whether an original or a copy.
-#[derive(Debug, Default)]
-pub struct Outbox {
-    ready: VecDeque<Delivery>,
+/// in order. It is a plain queue as long as nobody calls
+/// [`inactive`](crate::csi::Outbox::inactive).
+#[cfg(feature = "csi")]
+pub type Outbox<T = Delivery> = crate::csi::Outbox<T>;
+
+#[cfg(feature = "csi")]
+impl crate::csi::Parcel for Delivery {
+    fn session(&self) -> &jid::FullJid {
+        &self.session
+    }
+
+    fn at(&self) -> crate::stanza::Time {
+        self.at
+    }
+
+    fn stanza(&self) -> &crate::stanza::Stanza {
+        &self.stanza
+    }
+
+    fn stanza_mut(&mut self) -> &mut crate::stanza::Stanza {
+        &mut self.stanza
+    }
 }
 
-impl Outbox {
-    /// An empty outbox.
-    pub fn new() -> Self {
-        Self::default()
+#[cfg(not(feature = "csi"))]
+pub use plain::Outbox;
+
+#[cfg(not(feature = "csi"))]
+mod plain {
+    use std::collections::VecDeque;
+
+    use super::Delivery;
+
+    /// One session's outbox: the only place where stanzas wait.
+    ///
+    /// Pure: the host owns one per session, puts in what
+    /// [`Host::deliver`](crate::host::Host::deliver) gives it, and writes what
+    /// comes out, in order. It holds nothing back; with feature `csi` it can
+    /// (XEP-0352).
+    #[derive(Debug)]
+    pub struct Outbox<T = Delivery> {
+        ready: VecDeque<T>,
     }
 
-    /// Puts a delivery in.
-    pub fn push(&mut self, delivery: Delivery) {
-        self.ready.push_back(delivery);
+    impl<T> Outbox<T> {
+        /// An empty outbox.
+        pub fn new() -> Self {
+            Self::default()
+        }
+
+        /// Puts a delivery in.
+        pub fn push(&mut self, delivery: T) {
+            self.ready.push_back(delivery);
+        }
+
+        /// Takes the next delivery that is to be written now.
+        pub fn pop(&mut self) -> Option<T> {
+            self.ready.pop_front()
+        }
+
+        /// How many deliveries are to be written. The host bounds it: a client
+        /// that does not read is ended, and its outbox goes to
+        /// [`expire`](crate::host::expire).
+        pub fn len(&self) -> usize {
+            self.ready.len()
+        }
+
+        /// Whether none is to be written.
+        pub fn is_empty(&self) -> bool {
+            self.ready.is_empty()
+        }
+
+        /// Everything in here, in order.
+        pub fn iter(&self) -> impl Iterator<Item = &T> {
+            self.ready.iter()
+        }
+
+        /// Takes everything out, in order, because the session is over.
+        pub fn drain(&mut self) -> impl Iterator<Item = T> {
+            self.ready.drain(..)
+        }
     }
 
-    /// Takes the next delivery that is to be written now.
-    pub fn pop(&mut self) -> Option<Delivery> {
-        self.ready.pop_front()
-    }
-
-    /// How many deliveries wait. The host bounds it: a client that does not
-    /// read is ended, and its outbox goes to [`expire`](super::expire).
-    pub fn len(&self) -> usize {
-        self.ready.len()
-    }
-
-    /// Whether none waits.
-    pub fn is_empty(&self) -> bool {
-        self.ready.is_empty()
+    impl<T> Default for Outbox<T> {
+        fn default() -> Self {
+            Self {
+                ready: VecDeque::new(),
+            }
+        }
     }
 }

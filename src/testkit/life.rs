@@ -34,6 +34,8 @@ impl State {
                     seat.hibernating = false;
                     // `<resume h=…/>` counts everything that the client got.
                     seat.unacked.clear();
+                    // XEP-0352 §5.2: its state is not resumed.
+                    seat.outbox.active();
                     self.client(session).reads = true;
                     let event = Event::SessionResumed {
                         session: session.clone(),
@@ -44,7 +46,14 @@ impl State {
             }
             Action::End(how) => self.end(session, how),
             Action::Activity(active) => {
+                if let Some(seat) = self.seat(session) {
+                    match active {
+                        true => seat.outbox.active(),
+                        false => seat.outbox.inactive(),
+                    }
+                }
                 let session = session.clone();
+                self.read(&session);
                 self.raise(
                     host,
                     match active {
@@ -105,7 +114,6 @@ impl State {
             priority: None,
             presence: None,
             outbox: Outbox::new(),
-            waiting: Default::default(),
             unacked: Vec::new(),
             directed: Vec::new(),
             handled: Handled::new(),
@@ -138,7 +146,7 @@ impl State {
             self.last_presence(host, session, to);
         }
         let mut unacked = std::mem::take(&mut seat.unacked);
-        unacked.extend(std::iter::from_fn(|| seat.outbox.pop()));
+        unacked.extend(seat.outbox.drain().map(|queued| queued.delivery));
         self.hosts[host]
             .conductor
             .carry_out(self.now, expire(unacked));

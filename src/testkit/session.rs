@@ -130,7 +130,8 @@ impl Session {
         self.does(Action::End(End::Lost))
     }
 
-    /// The client says that it is looked at, or not (XEP-0352).
+    /// The client says that it is looked at, or not (XEP-0352): its host holds
+    /// what can wait.
     pub fn active(&self, active: bool) -> &Self {
         self.does(Action::Activity(active))
     }

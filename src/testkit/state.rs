@@ -4,6 +4,7 @@ use std::task::Waker;
 
 use jid::{BareJid, DomainPart, FullJid, Jid};
 
+use crate::csi::Parcel;
 use crate::flow::{Envelope, Event, PassId, Route};
 use crate::host::{Availability, Conductor, Delivery, Handled, Outbox};
 use crate::stanza::{Stanza, Time};
@@ -62,9 +63,8 @@ pub(super) struct Seat {
     pub(super) priority: Option<i8>,
     /// The presence that it broadcast last, while it is available.
     pub(super) presence: Option<Stanza>,
-    /// What waits for the client to read it, and its entries in the record.
-    pub(super) outbox: Outbox,
-    pub(super) waiting: VecDeque<EntryId>,
+    /// What waits for the client to read it.
+    pub(super) outbox: Outbox<Queued>,
     /// What the client has but did not acknowledge.
     pub(super) unacked: Vec<Delivery>,
     /// Who got its directed presence (RFC 6121 §4.6).
@@ -81,6 +81,12 @@ pub(super) struct Client {
     pub(super) acks: bool,
     /// How much may wait for it before its host ends it.
     pub(super) capacity: usize,
+}
+
+/// A delivery in an outbox, and its entry in the record.
+pub(super) struct Queued {
+    pub(super) delivery: Delivery,
+    pub(super) entry: EntryId,
 }
 
 /// A message that waits for its account (XEP-0160).
@@ -234,10 +240,24 @@ impl State {
         };
         let entry = self.record.add(self.now, because, delivery.by, what);
         if let Some(seat) = self.seat(&session) {
-            seat.outbox.push(delivery);
-            seat.waiting.push_back(entry);
+            seat.outbox.push(Queued { delivery, entry });
         }
         self.read(&session);
+    }
+
+    /// Time passes for what is held back for inactive clients.
+    pub(super) fn tick_outboxes(&mut self) {
+        let now = self.now;
+        let seats = self.hosts.iter_mut().flat_map(|host| &mut host.seats);
+        let sessions: Vec<_> = seats
+            .map(|seat| {
+                seat.outbox.tick(now);
+                seat.session.clone()
+            })
+            .collect();
+        for session in sessions {
+            self.read(&session);
+        }
     }
 
     /// The client reads what waits for it, if it reads. Who leaves too much
@@ -250,8 +270,7 @@ impl State {
             return;
         };
         if reads && !seat.hibernating {
-            while let (Some(delivery), Some(entry)) = (seat.outbox.pop(), seat.waiting.pop_front())
-            {
+            while let Some(Queued { delivery, entry }) = seat.outbox.pop() {
                 let stanza = delivery.stanza.clone();
                 read.push(Arrived { entry, stanza });
                 if !acks {
@@ -264,6 +283,24 @@ impl State {
         if overfull {
             self.end(session, crate::flow::End::Lost);
         }
+    }
+}
+
+impl Parcel for Queued {
+    fn session(&self) -> &FullJid {
+        &self.delivery.session
+    }
+
+    fn at(&self) -> Time {
+        self.delivery.at
+    }
+
+    fn stanza(&self) -> &Stanza {
+        &self.delivery.stanza
+    }
+
+    fn stanza_mut(&mut self) -> &mut Stanza {
+        &mut self.delivery.stanza
     }
 }
 

@@ -19,7 +19,7 @@ pub(super) fn leftovers(state: &State) -> Option<String> {
     let clients = state.clients.values();
     let read = clients.flat_map(|client| client.inbox.iter().map(|arrived| arrived.entry));
     let seats = state.hosts.iter().flat_map(|host| &host.seats);
-    let unread = seats.flat_map(|seat| seat.waiting.iter().copied());
+    let unread = seats.flat_map(|seat| seat.outbox.iter().map(|queued| queued.entry));
     marks.extend(
         read.chain(unread)
             .map(|entry| (entry, "nobody expected this")),

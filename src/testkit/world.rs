@@ -249,6 +249,7 @@ impl World {
                 .collect();
             if ticks && next == next_tick {
                 next_tick = next_tick + step;
+                state.tick_outboxes();
                 for host in 0..state.hosts.len() {
                     state.raise(host, Event::Tick);
                 }
