@@ -87,6 +87,8 @@
 // `pub` means public: what stays inside says `pub(crate)` or nothing.
 #![warn(unreachable_pub, missing_debug_implementations)]
 
+#[cfg(feature = "account-muc")]
+pub mod account_muc;
 #[cfg(feature = "archive")]
 pub mod archive;
 #[cfg(feature = "csi")]
@@ -97,7 +99,7 @@ pub mod fork;
 pub mod host;
 pub mod middleware;
 pub mod stanza;
-#[cfg(feature = "archive")]
+#[cfg(any(feature = "account-muc", feature = "archive"))]
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;

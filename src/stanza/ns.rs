@@ -66,6 +66,12 @@ namespaces! {
     MUC_ROOMCONFIG = "http://jabber.org/protocol/muc#roomconfig";
     /// Stable self-ping of rooms (XEP-0410).
     MUC_SELF_PING = "http://jabber.org/protocol/muc#self-ping-optimization";
+    /// Multi-user chat, second generation: accounts join rooms (the MUC2 draft).
+    MUC2 = "urn:xmpp:muc:0";
+    /// An account's server joins rooms for it (the MUC2-PAM draft).
+    MUC2_PAM = "urn:xmpp:muc:pam:0";
+    /// vCard in XML (RFC 6351, XEP-0292).
+    VCARD4 = "urn:ietf:params:xml:ns:vcard-4.0";
     /// Private XML storage (XEP-0049).
     PRIVATE = "jabber:iq:private";
     /// vCard (XEP-0054).

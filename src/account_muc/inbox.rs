@@ -1,0 +1,74 @@
+//! What reaches the layer from beside the stack, and waits for the next tick.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use jid::BareJid;
+
+use crate::flow::{Bookmark, BookmarkChange};
+
+/// What somebody wants of an account's seat in a room.
+#[derive(Clone, Debug)]
+pub(super) enum Wish {
+    /// A bookmark has been set.
+    Bookmark(Bookmark),
+    /// The account is to leave: a bookmark was retracted, or the host says so.
+    Leave,
+}
+
+/// Wishes, by account and room: the latest counts.
+#[derive(Debug, Default)]
+pub(super) struct Inbox(Mutex<Wishes>);
+
+pub(super) type Wishes = BTreeMap<(BareJid, BareJid), Wish>;
+
+/// So many seats may have a wish waiting. What comes beyond that is lost until
+/// the bookmarks are read again, at the account's next login.
+const CAPACITY: usize = 100_000;
+
+impl Inbox {
+    pub(super) fn push(&self, account: BareJid, room: BareJid, wish: Wish) {
+        let mut wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let seat = (account, room);
+        if wishes.len() < CAPACITY || wishes.contains_key(&seat) {
+            wishes.insert(seat, wish);
+        }
+    }
+
+    pub(super) fn changed(&self, change: BookmarkChange) {
+        match change {
+            BookmarkChange::Set { account, bookmark } => {
+                self.push(account, bookmark.room.clone(), Wish::Bookmark(bookmark));
+            }
+            BookmarkChange::Retracted { account, room } => self.push(account, room, Wish::Leave),
+        }
+    }
+
+    pub(super) fn take(&self) -> Wishes {
+        let mut wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut wishes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_latest_wish_for_a_seat_counts_and_the_waiting_ones_are_bounded() {
+        let inbox = Inbox::default();
+        let jid = |name: &str| name.parse::<BareJid>().unwrap();
+        let alice = jid("alice@a.example");
+        for number in 0..CAPACITY + 1 {
+            let room = jid(&format!("r{number}@m.example"));
+            inbox.push(alice.clone(), room, Wish::Leave);
+        }
+        let first = jid("r0@m.example");
+        let again = Wish::Bookmark(Bookmark::new(first.clone()));
+        inbox.push(alice.clone(), first.clone(), again);
+        let waiting = inbox.take();
+        assert_eq!(waiting.len(), CAPACITY);
+        assert!(matches!(waiting[&(alice, first)], Wish::Bookmark(_)));
+        assert!(inbox.take().is_empty());
+    }
+}

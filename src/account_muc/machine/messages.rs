@@ -1,0 +1,203 @@
+//! What is said, both ways, and errors about it (XEP-0045 §7.4, §7.5, §8.1).
+
+use jid::FullJid;
+
+use crate::stanza::{Condition, MessageType, Stanza};
+
+use super::super::muc::{self, Said};
+use super::{Machine, Original, Own, Phase, Subject, Turn};
+
+impl Machine {
+    /// A session writes to the room or to an occupant.
+    ///
+    /// * An error of a client never reaches a room: it would expel the account
+    ///   (decision 16; XEP-0045 §18.1.2).
+    /// * From a session that is in the room, everything goes in the account's
+    ///   name, under the session's id (§7.4: the reflection bears it).
+    /// * From one that is not, it goes as it came: the room refuses it in its
+    ///   own words. A decline does not need a seat in any case (§7.8.2).
+    pub(crate) fn session_says(
+        &mut self,
+        turn: &mut Turn<'_>,
+        session: &FullJid,
+        message: &Stanza,
+    ) {
+        turn.original = if message.is_error() {
+            Original::TakenIn
+        } else if !self.has(session) || muc::is_decline(message) {
+            Original::GoesOn
+        } else {
+            self.remember_sender(session, message, turn.options.limits.sent);
+            Original::Becomes(message.clone().with_from(self.account.clone()))
+        };
+    }
+
+    /// The room, or an occupant, writes to the account.
+    pub(crate) fn room_says(&mut self, turn: &mut Turn<'_>, message: &Stanza) {
+        if !self.is_known() {
+            turn.original = Original::GoesOn;
+            return;
+        }
+        match message.message_type() {
+            MessageType::Error => self.message_refused(turn, message),
+            MessageType::Groupchat => self.room_talks(turn, message),
+            _ => self.somebody_whispers(turn, message),
+        }
+    }
+
+    /// Groupchat: for every session in the room, the sender's included, since
+    /// the reflection is how it learns that it was heard.
+    fn room_talks(&mut self, turn: &mut Turn<'_>, message: &Stanza) {
+        let room = self.room();
+        let said_at = muc::delayed(&room, message);
+        let settling = matches!(self.phase, Phase::Joined { settling: Some(_) });
+        let is_old = said_at.is_some() && settling;
+        if muc::is_subject(message) {
+            return self.subject_is(turn, message, settling, said_at.unwrap_or(turn.at));
+        }
+        if message
+            .from()
+            .is_some_and(|from| from.is_bare())
+        {
+            self.take_flags(&Said::read(message));
+        }
+        if is_old {
+            return self.was_said(turn, message, said_at.unwrap_or(turn.at));
+        }
+        // Something live: the room has said all that it says to newcomers.
+        self.settle(turn);
+        self.doubt.heard(turn.at);
+        self.heard = Some(turn.at);
+        self.keep(turn, message, said_at.unwrap_or(turn.at));
+        turn.original = Original::Reaches(self.sessions());
+    }
+
+    /// History that the room sends to the account: for the ring, from where
+    /// newcomers get it. Sessions that were here before know it, but for what
+    /// was said while the account was out of the room.
+    ///
+    /// Deliberately: the digest gives history to newcomers only, and then
+    /// nobody would ever show what is said during a netsplit.
+    fn was_said(&mut self, turn: &mut Turn<'_>, message: &Stanza, at: crate::stanza::Time) {
+        let is_news = self.keep(turn, message, at);
+        turn.original = match self.settled() {
+            settled if is_news && !settled.is_empty() => Original::Reaches(settled),
+            _ => Original::TakenIn,
+        };
+    }
+
+    /// The subject, which comes after the history (§7.1) and whenever it changes.
+    fn subject_is(
+        &mut self,
+        turn: &mut Turn<'_>,
+        message: &Stanza,
+        settling: bool,
+        at: crate::stanza::Time,
+    ) {
+        let before = self.settled();
+        let kept = turn.pool.keep_with_id(message);
+        let is_news = match (&self.subject, kept.stanza()) {
+            (Some(known), Some(new)) => known
+                .kept
+                .stanza()
+                .is_none_or(|known| subject(&known) != subject(&new)),
+            (None, Some(new)) => !subject(&new).is_empty(),
+            _ => false,
+        };
+        self.subject = (kept.len() <= turn.options.limits.subject).then_some(Subject { kept, at });
+        if settling {
+            // Newcomers get it with the history before it.
+            self.settle(turn);
+            if is_news && !before.is_empty() {
+                turn.original = Original::Reaches(before);
+            }
+        } else {
+            self.doubt.heard(turn.at);
+            turn.original = Original::Reaches(self.sessions());
+        }
+    }
+
+    /// A private message, or one of the room that is not groupchat.
+    ///
+    /// Every session in the room gets it, as from a room that sends it to each
+    /// (§7.2.8). Where none is, it is treated like any other message to the
+    /// account. An invitation into this very room is of no use (XEP-0249 §4).
+    fn somebody_whispers(&mut self, turn: &mut Turn<'_>, message: &Stanza) {
+        self.doubt.heard(turn.at);
+        let sessions = self.sessions();
+        turn.original = if muc::is_invitation(message) {
+            Original::TakenIn
+        } else if sessions.is_empty() || muc::is_decline(message) {
+            Original::GoesOn
+        } else {
+            Original::Reaches(sessions)
+        };
+    }
+
+    /// The room refuses what a session said: that session is told, or all, if
+    /// it is not known any more. `not-acceptable` for groupchat means that the
+    /// room does not know us (§7.4).
+    fn message_refused(&mut self, turn: &mut Turn<'_>, error: &Stanza) {
+        let sender = error.id().and_then(|id| {
+            let found = self.sent.iter().position(|(sent, _)| **sent == *id)?;
+            self.sent.remove(found)
+        });
+        let to_room = error.from().is_some_and(|from| from.is_bare());
+        match sender {
+            Some((_, session)) => turn.to_session(&session, error.clone()),
+            None => turn.to_sessions(self.sessions(), error.clone()),
+        }
+        let condition = error.error().map(|error| error.condition);
+        if to_room && condition == Some(Condition::NotAcceptable) {
+            self.doubt_it(turn);
+        }
+    }
+
+    fn remember_sender(&mut self, session: &FullJid, message: &Stanza, limit: usize) {
+        let Some(id) = message.id() else {
+            return;
+        };
+        while self.sent.len() >= limit.max(1) {
+            self.sent.pop_front();
+        }
+        self.sent.push_back((id.into(), session.clone()));
+    }
+
+    /// Keeps what newcomers are to get. Says whether it is news.
+    fn keep(&mut self, turn: &Turn<'_>, message: &Stanza, at: crate::stanza::Time) -> bool {
+        let limits = &turn.options.limits;
+        let is_talk = message.has_body() || message.mentions(crate::stanza::ns::EME);
+        if !is_talk || message.wire_len() > limits.message {
+            return true;
+        }
+        let room = self.room();
+        self.history
+            .push(turn.pool, &room, at, message, limits.history)
+    }
+
+    /// The room changes what it is (§10.2.1): 172 and 173, 170 and 171.
+    fn take_flags(&mut self, said: &Said) {
+        let Some(Own {
+            real_jids, logged, ..
+        }) = &mut self.own
+        else {
+            return;
+        };
+        for code in said.codes() {
+            match code {
+                170 => *logged = true,
+                171 => *logged = false,
+                172 => *real_jids = true,
+                173 | 174 => *real_jids = false,
+                _ => {}
+            }
+        }
+    }
+}
+
+fn subject(message: &Stanza) -> String {
+    message
+        .child("subject", crate::stanza::ns::CLIENT)
+        .map(crate::stanza::ElementRef::text)
+        .unwrap_or_default()
+}

@@ -1,0 +1,263 @@
+//! One account in one room: a pure machine, without lock, clock or async.
+//!
+//! ```text
+//!            a session, a bookmark                    self-presence (110)
+//!   ┌─────┐  or <join/> asks           ┌─────────┐  ─────────────────────►  ┌────────┐
+//!   │ Out │ ─────────────────────────► │ Joining │                          │ Joined │
+//!   └─────┘ ◄───────────────────────── └─────────┘   a session asks:        └────────┘
+//!     ▲ ▲       error, no answer         │     ▲     local replay            │ │    │
+//!     │ │       (the first time)         │     │                             │ │    │
+//!     │ │                   error "later"│     │ due (tick, paced),          │ │    │
+//!     │ │                                ▼     │ or a session asks           │ │    │
+//!     │ │    error "never"            ┌──────────┐   332, 333, or the room   │ │    │
+//!     │ └─────────────────────────────│   Lost   │ ◄─────────────────────────┘ │    │
+//!     │                               └──────────┘   does not know us          │    │
+//!     │                                                                        │    │
+//!     │   kicked, banned, members-only, destroyed, or gone without a code      │    │
+//!     │ ◄──────────────────────────────────────────────────────────────────────┘    │
+//!     │                               ┌─────────┐   the last session leaves,         │
+//!     └────────────────────────────── │ Leaving │ ◄─ <part/>, a bookmark, ───────────┘
+//!        unavailable, or no answer    └─────────┘   the host
+//! ```
+//!
+//! `Out` with nobody waiting is forgotten by the layer. `Lost` is a seat that
+//! the account means to have: sessions stay in the room, and are told only what
+//! changed once it is back. A restart begins in `Lost`, or in `Leaving`.
+//!
+//! Who sends what is said by methods named after what happened; each takes a
+//! [`Turn`], which carries time, options and chance in, and [`Command`]s out.
+//! One thought per file:
+//!
+//! | File | What happens in it |
+//! |---|---|
+//! | `join` | sessions ask to join; the room lets the account in or refuses |
+//! | `replay` | what a session that joins is told locally |
+//! | `occupants`, `history` | what is kept for that |
+//! | `presence` | what occupants show, ours included |
+//! | `nick` | nicks change |
+//! | `leave` | sessions and the account go, or are made to |
+//! | `messages` | what is said, both ways; errors about it |
+//! | `iq` | requests through the room |
+//! | `selfping` | is the account still there? (XEP-0410) |
+//! | `bookmark` | what a bookmark wants (XEP-0402) |
+//! | `time` | ticks and restarts |
+
+mod bookmark;
+mod history;
+mod iq;
+mod join;
+mod leave;
+mod messages;
+mod nick;
+mod occupants;
+mod presence;
+mod replay;
+mod selfping;
+#[cfg(test)]
+mod tests;
+mod time;
+mod turn;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use jid::{BareJid, FullJid};
+
+use crate::stanza::{Stanza, Time};
+
+use super::pool::Kept;
+use super::port::{Seat, SeatState};
+use history::History;
+use join::{Joining, Waiting};
+use leave::Leaving;
+use nick::NickChange;
+use occupants::Occupants;
+use selfping::Doubt;
+
+pub(super) use history::Wanted;
+pub(super) use iq::{answer_for, unanswered};
+pub(super) use join::{Join, Reply};
+pub(super) use leave::Exit;
+pub(super) use presence::{ghost, priority, shown};
+pub(super) use selfping::Answer;
+pub(super) use turn::{Asked, Command, Original, Turn};
+
+/// One account in one room.
+#[derive(Debug)]
+pub(super) struct Machine {
+    account: BareJid,
+    /// The occupant JID: ours, or the one we ask for.
+    seat: FullJid,
+    phase: Phase,
+    /// What the room asks for (XEP-0045 §7.2.6).
+    password: Option<String>,
+    /// A bookmark wants the account here.
+    autojoin: bool,
+    /// The sessions that have joined the account here.
+    sessions: BTreeMap<FullJid, Here>,
+    /// Everybody else.
+    occupants: Occupants,
+    own: Option<Own>,
+    subject: Option<Subject>,
+    history: History,
+    /// What the room shows of us: the presence last sent, written out.
+    shown: String,
+    /// When something live was said last.
+    heard: Option<Time>,
+    doubt: Doubt,
+    /// Ids of messages on their way to the room, and who sent them.
+    sent: VecDeque<(Box<str>, FullJid)>,
+    nick_change: Option<NickChange>,
+    /// The last session has left of its own will, but the account not yet.
+    wants_out: bool,
+    /// Since when no session is here.
+    deserted: Option<Time>,
+    /// How many stanzas of sessions are on their way to this machine, and
+    /// since when.
+    handed: (usize, Time),
+    /// Grows with each presence of a session: the latest one counts.
+    clock: u64,
+}
+
+/// Where the account stands with the room.
+#[derive(Debug)]
+enum Phase {
+    Out,
+    Joining(Box<Joining>),
+    Joined {
+        /// Since when history and subject are awaited, if they still are.
+        settling: Option<Time>,
+    },
+    Lost {
+        /// When to try again.
+        due: Time,
+        /// How often that has failed.
+        tries: u32,
+    },
+    Leaving(Box<Leaving>),
+}
+
+/// A session that has joined the account here.
+#[derive(Debug)]
+struct Here {
+    /// What it shows, without what concerns joining.
+    presence: Stanza,
+    priority: i8,
+    /// Which of several presences came last.
+    latest: u64,
+    /// It has not got history and subject yet, and wants this much.
+    settling: Option<Wanted>,
+}
+
+/// What the room says about us.
+#[derive(Debug)]
+struct Own {
+    presence: Kept,
+    affiliation: Box<str>,
+    /// Real JIDs are visible (100).
+    real_jids: bool,
+    /// The room is logged publicly (170).
+    logged: bool,
+}
+
+#[derive(Debug)]
+struct Subject {
+    kept: Kept,
+    at: Time,
+}
+
+impl Machine {
+    /// A machine that is `Out`; `seat` is what it will ask for.
+    pub(super) fn new(account: BareJid, seat: FullJid) -> Self {
+        Self {
+            account,
+            seat,
+            phase: Phase::Out,
+            password: None,
+            autojoin: false,
+            sessions: BTreeMap::new(),
+            occupants: Occupants::default(),
+            own: None,
+            subject: None,
+            history: History::default(),
+            shown: String::new(),
+            heard: None,
+            doubt: Doubt::default(),
+            sent: VecDeque::new(),
+            nick_change: None,
+            wants_out: false,
+            deserted: None,
+            handed: (0, Time::EPOCH),
+            clock: 0,
+        }
+    }
+
+    /// Whose it is.
+    pub(super) fn account(&self) -> &BareJid {
+        &self.account
+    }
+
+    /// The room.
+    pub(super) fn room(&self) -> BareJid {
+        self.seat.to_bare()
+    }
+
+    /// Whether the account is in the room, or means to be.
+    pub(super) fn is_known(&self) -> bool {
+        !matches!(self.phase, Phase::Out | Phase::Leaving(_))
+    }
+
+    /// Whether this machine can be forgotten.
+    pub(super) fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Out) && self.handed.0 == 0
+    }
+
+    /// The sessions in the room.
+    pub(super) fn sessions(&self) -> Vec<FullJid> {
+        self.sessions.keys().cloned().collect()
+    }
+
+    /// Whether this session is in the room.
+    pub(super) fn has(&self, session: &FullJid) -> bool {
+        self.sessions.contains_key(session)
+    }
+
+    /// Whether this session is in the room, or waits to be.
+    pub(super) fn concerns_session(&self, session: &FullJid) -> bool {
+        self.has(session) || self.is_waiting(session)
+    }
+
+    /// A session's stanza is on its way here: until it has come, the machine
+    /// is not forgotten, so that what the session sends next takes the same way.
+    pub(super) fn hand_over(&mut self, at: Time) {
+        self.handed = (self.handed.0 + 1, at);
+    }
+
+    /// It has come.
+    pub(super) fn taken_over(&mut self) {
+        self.handed.0 = self.handed.0.saturating_sub(1);
+    }
+
+    /// What the store is to know; `None` for nothing.
+    pub(super) fn record(&self) -> Option<Seat> {
+        let state = match &self.phase {
+            Phase::Out => return None,
+            Phase::Joining(joining) if !joining.resync => SeatState::Joining,
+            Phase::Joining(_) | Phase::Joined { .. } | Phase::Lost { .. } => SeatState::Joined,
+            Phase::Leaving(_) => SeatState::Leaving,
+        };
+        let mut seat = Seat::new(self.account.clone(), self.seat.clone());
+        seat.state = state;
+        seat.password = self.password.clone();
+        seat.autojoin = self.autojoin;
+        seat.heard = self.heard;
+        Some(seat)
+    }
+
+    fn is_joined(&self) -> bool {
+        matches!(self.phase, Phase::Joined { .. })
+    }
+
+    fn affiliation(&self) -> &str {
+        self.own.as_ref().map_or("none", |own| &*own.affiliation)
+    }
+}

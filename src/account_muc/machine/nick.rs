@@ -1,0 +1,88 @@
+//! Nicks change (XEP-0045 §7.6). The account has one for all its sessions:
+//! whichever session changes it changes it for all, and a join never does.
+
+use jid::FullJid;
+
+use crate::stanza::{Condition, Stanza, StanzaError};
+
+use super::super::muc::{self, Said};
+use super::{Machine, Turn};
+
+/// A change that the room has been asked for.
+#[derive(Debug)]
+pub(super) struct NickChange {
+    /// The id under which the room was asked.
+    id: String,
+    /// Who wants to; nobody in particular, if a bookmark says so.
+    pub(super) session: Option<FullJid>,
+    /// The id that the session gave.
+    theirs: Option<String>,
+    wanted: FullJid,
+}
+
+impl Machine {
+    /// A session in the room, or a bookmark, asks for another nick.
+    pub(super) fn ask_nick(
+        &mut self,
+        turn: &mut Turn<'_>,
+        session: Option<&FullJid>,
+        wanted: FullJid,
+        theirs: Option<&str>,
+    ) {
+        let id = turn.new_id();
+        let ask = self
+            .aggregate()
+            .with_from(self.account.clone())
+            .with_to(wanted.clone())
+            .with_id(id.clone());
+        self.shown = self.aggregate().to_xml();
+        self.nick_change = Some(NickChange {
+            id,
+            session: session.cloned(),
+            theirs: theirs.map(str::to_owned),
+            wanted,
+        });
+        turn.to_room(ask);
+    }
+
+    /// The room refuses another nick: only who asked is told. Says whether
+    /// this answers that.
+    pub(super) fn nick_refused(&mut self, turn: &mut Turn<'_>, answer: &Stanza) -> bool {
+        let answers = |change: &mut NickChange| answer.id() == Some(&change.id);
+        let Some(change) = self.nick_change.take_if(answers) else {
+            return false;
+        };
+        let error = answer
+            .error()
+            .unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition));
+        let refusal = muc::refusal(&change.wanted, change.theirs.as_deref(), &error);
+        if let Some(session) = &change.session {
+            turn.to_session(session, refusal);
+        }
+        true
+    }
+
+    /// An occupant, or we, give up a nick for another (303): nobody leaves.
+    /// The presence under the new nick follows.
+    pub(super) fn renamed(
+        &mut self,
+        turn: &mut Turn<'_>,
+        presence: &Stanza,
+        is_own: bool,
+        said: &Said,
+    ) {
+        let new = said.nick.as_deref();
+        let new = new.and_then(|nick| self.room().with_resource_str(nick).ok());
+        if is_own {
+            if let Some(new) = new {
+                self.seat = new;
+                turn.store();
+            }
+            self.nick_change = None;
+        } else if let Some(old) = presence.from().and_then(|from| from.resource()) {
+            self.forget_occupant(old.as_str());
+        }
+        let to_all = super::join::without_id(presence.clone());
+        turn.to_sessions(self.sessions(), to_all);
+    }
+}

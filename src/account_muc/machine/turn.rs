@@ -1,0 +1,105 @@
+//! What goes into a machine and what comes out of it.
+
+use jid::{BareJid, FullJid, Jid};
+
+use crate::flow::Entropy;
+use crate::middleware::{Pending, PendingFull};
+use crate::stanza::{Stanza, Time};
+
+use super::super::options::Options;
+use super::super::pool::Pool;
+
+/// One event's visit to a machine.
+pub(crate) struct Turn<'a> {
+    pub(crate) at: Time,
+    pub(crate) options: &'a Options,
+    pub(crate) entropy: &'a dyn Entropy,
+    pub(crate) pool: &'a Pool,
+    pub(crate) pending: &'a mut Pending<Asked>,
+    /// What becomes of the stanza that is the event, if it is one.
+    pub(crate) original: Original,
+    /// What is to be done, in this order.
+    pub(crate) commands: Vec<Command>,
+}
+
+/// What becomes of the stanza that a machine was given.
+#[derive(Debug, Default)]
+pub(crate) enum Original {
+    /// It ends here.
+    #[default]
+    TakenIn,
+    /// It goes on as it came.
+    GoesOn,
+    /// It goes on for these sessions; for nobody, if there are none.
+    Reaches(Vec<FullJid>),
+    /// This goes on in its place: what the session sent, in the account's name.
+    Becomes(Stanza),
+}
+
+/// What a machine wants done.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Keep the record, before anything that follows.
+    Store,
+    /// To the room or an occupant, from the account.
+    ToRoom(Stanza),
+    /// To one session; the stanza is addressed.
+    ToSession(FullJid, Stanza),
+    /// To several, addressed to each.
+    ToSessions(Vec<FullJid>, Stanza),
+}
+
+/// Who awaits the answer to a request that was sent in the account's name.
+#[derive(Clone, Debug)]
+pub(crate) enum Asked {
+    /// A session asked an occupant.
+    Session {
+        /// Who.
+        session: FullJid,
+        /// Its id for the request.
+        id: String,
+    },
+    /// The layer asked whether the account is still in the room.
+    SelfPing {
+        /// Which.
+        room: BareJid,
+    },
+}
+
+impl Turn<'_> {
+    /// An id that nobody can guess, for what is sent in the account's name.
+    pub(super) fn new_id(&self) -> String {
+        self.entropy.token(16)
+    }
+
+    pub(super) fn store(&mut self) {
+        self.commands.push(Command::Store);
+    }
+
+    pub(super) fn to_room(&mut self, stanza: Stanza) {
+        self.commands.push(Command::ToRoom(stanza));
+    }
+
+    pub(super) fn to_session(&mut self, session: &FullJid, stanza: Stanza) {
+        let stanza = stanza.with_to(session.clone());
+        self.commands
+            .push(Command::ToSession(session.clone(), stanza));
+    }
+
+    pub(super) fn to_sessions(&mut self, sessions: Vec<FullJid>, stanza: Stanza) {
+        if !sessions.is_empty() {
+            self.commands.push(Command::ToSessions(sessions, stanza));
+        }
+    }
+
+    /// Remembers who awaits the answer to a request.
+    pub(super) fn ask(
+        &mut self,
+        account: &BareJid,
+        whom: Jid,
+        id: &str,
+        asked: Asked,
+    ) -> Result<(), PendingFull> {
+        self.pending.ask(self.at, account, whom, id, asked)
+    }
+}
