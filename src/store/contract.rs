@@ -19,6 +19,8 @@ use crate::archive::{
     ArchiveError, ArchiveStore, DefaultPreference, Direction, Entry, Page, Position, Preferences,
     Row,
 };
+pub use super::seat_contract::seats;
+
 use crate::stanza::{MessageType, Stanza, Time};
 
 /// All rules of [`ArchiveStore`]; `empty` makes a new store for each.

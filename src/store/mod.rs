@@ -8,13 +8,22 @@
 //! | Port | In memory | In a file, with the feature `sqlite` |
 //! |---|---|---|
 //! | [`ArchiveStore`](crate::archive::ArchiveStore) | [`MemoryArchive`] | `SqliteArchive` |
+//! | [`SeatStore`](crate::account_muc::SeatStore) | [`MemorySeats`] | |
 
 #[cfg(feature = "testkit")]
 pub mod contract;
+#[cfg(feature = "archive")]
 mod memory;
+#[cfg(feature = "account-muc")]
+mod memory_seats;
+#[cfg(feature = "testkit")]
+mod seat_contract;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
 
+#[cfg(feature = "archive")]
 pub use memory::{MemoryArchive, MemoryArchiveLimits};
+#[cfg(feature = "account-muc")]
+pub use memory_seats::MemorySeats;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteArchive, SqliteError, SqliteSettings};

@@ -67,7 +67,7 @@ use crate::stanza::{Stanza, Time};
 use super::pool::Kept;
 use super::port::{Seat, SeatState};
 use history::History;
-use join::{Joining, Waiting};
+use join::Joining;
 use leave::Leaving;
 use nick::NickChange;
 use occupants::Occupants;

@@ -10,7 +10,6 @@ use jid::FullJid;
 
 use crate::stanza::{Condition, Element, Stanza, StanzaError, Time, Type, ns};
 
-use super::iq::is_ping;
 use super::{Asked, Machine, Phase, Turn};
 
 /// When the room was heard, and who wants to know.
@@ -201,6 +200,7 @@ fn pause(turn: &Turn<'_>, failures: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use super::super::iq::is_ping;
     use super::*;
 
     #[test]
