@@ -19,9 +19,9 @@ use crate::archive::{
     ArchiveError, ArchiveStore, DefaultPreference, Direction, Entry, Page, Position, Preferences,
     Row,
 };
-pub use super::seat_contract::seats;
-
 use crate::stanza::{MessageType, Stanza, Time};
+
+pub use super::seat_contract::seats;
 
 /// All rules of [`ArchiveStore`]; `empty` makes a new store for each.
 pub async fn archive<S, M>(mut empty: impl FnMut() -> M)
