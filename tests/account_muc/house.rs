@@ -3,13 +3,18 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use futures::executor::block_on;
+use jid::BareJid;
 use tower::ServiceBuilder;
-use tower_xmpp::account_muc::{AccountMuc, AccountMucLayer, Options};
+use tower_xmpp::account_muc::{
+    AccountMuc, AccountMucLayer, Options, Seat, SeatError, SeatStore,
+};
 use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::middleware::Shell;
 use tower_xmpp::stanza::Stanza;
 use tower_xmpp::store::MemorySeats;
-use tower_xmpp::testkit::{Session, World, xml};
+use tower_xmpp::testkit::{Faulty, Session, World, xml};
 
 pub const ROOM: &str = "room@muc.example";
 pub const ALICE: &str = "room@muc.example/Alice";
@@ -22,33 +27,63 @@ pub struct House {
 }
 
 impl House {
-    /// With the layer's defaults.
+    /// With the layer's defaults, and rooms at `muc.example`.
     pub fn new() -> Self {
-        Self::with(|feature| feature)
+        Self::options(|_| {})
     }
 
-    /// With these options.
+    /// With these options, and rooms at `muc.example`.
     pub fn options(set: impl FnOnce(&mut Options)) -> Self {
+        let house = Self::without_rooms(set);
+        house.w.rooms("muc.example");
+        house
+    }
+
+    /// With these options, and without rooms.
+    pub fn without_rooms(set: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::default();
         set(&mut options);
-        Self::with(|feature| feature.options(options))
+        Self::of(World::new(), |feature| feature.options(options))
     }
 
-    /// With a layer made like this.
-    pub fn with(make: impl FnOnce(AccountMuc) -> AccountMuc) -> Self {
-        Self::of(World::new(), make)
+    /// With the layer's defaults, in a world whose order the seed decides.
+    pub fn seeded(seed: u64) -> Self {
+        let house = Self::of(World::seeded(seed), |feature| feature);
+        house.w.rooms("muc.example");
+        house
     }
 
-    /// In this world.
+    /// Without rooms, and with a store that fails when the test says so.
+    pub fn with_disk(disk: &Faulty) -> Self {
+        let store = Arc::new(MemorySeats::default());
+        let failing = Arc::new(Failing(store.clone(), disk.clone()));
+        Self::kept_in(World::new(), store, failing, |feature| feature)
+    }
+
+    /// In this world, without rooms.
     pub fn of(w: World, make: impl FnOnce(AccountMuc) -> AccountMuc) -> Self {
         let store = Arc::new(MemorySeats::default());
-        let entropy = Arc::new(w.entropy());
-        let layer: AccountMucLayer = Shell::of(make(AccountMuc::new(store.clone(), entropy)));
+        Self::kept_in(w, store.clone(), store, make)
+    }
+
+    /// What is kept, with the store that keeps it.
+    pub fn kept(&self) -> Vec<Seat> {
+        self.w.settle();
+        block_on(self.store.list()).expect("memory does not fail")
+    }
+
+    fn kept_in(
+        w: World,
+        store: Arc<MemorySeats>,
+        port: Arc<dyn SeatStore>,
+        make: impl FnOnce(AccountMuc) -> AccountMuc,
+    ) -> Self {
+        let feature = AccountMuc::new(port, Arc::new(w.entropy()));
+        let layer: AccountMucLayer = Shell::of(make(feature));
         let feature = layer.feature().clone();
         let fork: ForkLayer = Shell::of(Fork::new().occupancy(feature.clone()));
         w.host("a.example", ServiceBuilder::new().layer(layer).layer(fork));
         w.host("b.example", ());
-        w.rooms("muc.example");
         Self {
             w,
             layer: feature,
@@ -77,6 +112,39 @@ impl House {
                 .map(move |session| format!("{nick} {session}"))
         });
         sessions.collect()
+    }
+}
+
+/// A store that fails when the test says so.
+struct Failing(Arc<MemorySeats>, Faulty);
+
+impl Failing {
+    fn check(&self) -> Result<(), SeatError> {
+        let checked = self.1.check();
+        checked.map_err(|injected| SeatError::Store(injected.into()))
+    }
+}
+
+#[async_trait]
+impl SeatStore for Failing {
+    async fn put(&self, seat: Seat) -> Result<(), SeatError> {
+        self.check()?;
+        self.0.put(seat).await
+    }
+
+    async fn remove(&self, account: &BareJid, room: &BareJid) -> Result<(), SeatError> {
+        self.check()?;
+        self.0.remove(account, room).await
+    }
+
+    async fn remove_account(&self, account: &BareJid) -> Result<(), SeatError> {
+        self.check()?;
+        self.0.remove_account(account).await
+    }
+
+    async fn list(&self) -> Result<Vec<Seat>, SeatError> {
+        self.check()?;
+        self.0.list().await
     }
 }
 

@@ -76,7 +76,8 @@ fn a_room_that_was_created_is_new_to_the_session_that_created_it_alone() {
     phone.expect(subject(""));
     desk.expect(xml!(
         "<presence from='{ALICE}'><x xmlns='http://jabber.org/protocol/muc#user'>\
-         <status code='110'/><absent><status code='201'/></absent></x></presence>"
+         <status code='110'/><absent xmlns='jabber:client'>\
+         <status xmlns='http://jabber.org/protocol/muc#user' code='201'/></absent></x></presence>"
     ));
     desk.expect(subject(""));
     house.w.finish();

@@ -1,4 +1,12 @@
-//! The account joins rooms: the dialogues of every rule.
+//! The account joins rooms: the dialogues of every rule, and what happens at
+//! every bound. `scripted` is a room that says what a test wants it to.
 
+mod asking;
+mod hostile;
 mod house;
 mod joining;
+mod keeping;
+mod leaving;
+mod refusing;
+mod scripted;
+mod talking;

@@ -183,11 +183,11 @@ impl Machine {
             self.seat_session(turn, waiting, &codes);
         }
         self.answer_pings(turn, true);
-        self.show(turn);
         self.mark_deserted(turn);
         if self.wants_out {
             self.leave_if_done(turn);
         }
+        self.show(turn);
     }
 
     /// A session is in the room from now on, and told all that it must know.

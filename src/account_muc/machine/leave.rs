@@ -105,6 +105,7 @@ impl Machine {
         self.sessions.clear();
         self.answer_pings(turn, false);
         self.deserted = None;
+        self.wants_out = false;
         self.phase = Phase::Leaving(Box::new(Leaving {
             since: turn.at,
             then,

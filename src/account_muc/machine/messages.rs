@@ -136,7 +136,7 @@ impl Machine {
 
     /// The room refuses what a session said: that session is told, or all, if
     /// it is not known any more. `not-acceptable` for groupchat means that the
-    /// room does not know us (§7.4).
+    /// room does not know us (§7.4), `item-not-found` that there is none.
     fn message_refused(&mut self, turn: &mut Turn<'_>, error: &Stanza) {
         let sender = error.id().and_then(|id| {
             let found = self.sent.iter().position(|(sent, _)| **sent == *id)?;
@@ -148,7 +148,8 @@ impl Machine {
             None => turn.to_sessions(self.sessions(), error.clone()),
         }
         let condition = error.error().map(|error| error.condition);
-        if to_room && condition == Some(Condition::NotAcceptable) {
+        let strange = [Condition::NotAcceptable, Condition::ItemNotFound];
+        if to_room && condition.is_some_and(|condition| strange.contains(&condition)) {
             self.doubt_it(turn);
         }
     }

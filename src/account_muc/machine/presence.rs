@@ -74,7 +74,10 @@ impl Machine {
         let occupant = presence.from().and_then(|from| from.try_as_full().ok());
         let Some(occupant) = occupant.cloned() else {
             // The room's own: its avatar, say.
-            return turn.to_sessions(self.sessions(), presence.clone());
+            if matches!(presence.type_(), None | Some(Type::Unavailable)) {
+                turn.to_sessions(self.sessions(), presence.clone());
+            }
+            return;
         };
         match presence.type_() {
             None => self.is_there(turn, occupant, presence),

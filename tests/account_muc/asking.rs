@@ -1,0 +1,234 @@
+//! Requests through the room, and self-pings (cases 29 to 33).
+
+use std::time::Duration;
+
+use tower_xmpp::flow::Event;
+use tower_xmpp::testkit::xml;
+
+use super::house::{ALICE, House, ROOM, error, gone, join, ping, talk, talked, together};
+use super::scripted::Room;
+
+const BOB: &str = "room@muc.example/Bob";
+
+#[test]
+fn equal_ids_of_two_sessions_come_back_to_the_right_ones() {
+    let house = House::new();
+    let (bob, [phone, desk]) = together(&house, ["phone", "desk"]);
+    for session in [&phone, &desk] {
+        session.send(xml!(
+            "<iq to='{BOB}' type='get' id='v'><query xmlns='jabber:iq:version'/></iq>"
+        ));
+    }
+    let version = |id: &str, name: &str| {
+        bob.send(xml!(
+            "<iq to='{ALICE}' type='result' id='{id}'>\
+             <query xmlns='jabber:iq:version'><name>{name}</name></query></iq>"
+        ));
+    };
+    let asked = "<iq from='room@muc.example/Alice' type='get' id='$id'/>";
+    let (first, second) = (bob.expect(asked), bob.expect(asked));
+    version(&second["id"], "two");
+    version(&first["id"], "one");
+    for (session, name) in [(&phone, "one"), (&desk, "two")] {
+        session.expect(xml!(
+            "<iq from='{BOB}' to='{session}' type='result' id='v'>\
+             <query xmlns='jabber:iq:version'><name>{name}</name></query></iq>"
+        ));
+    }
+    house.w.finish();
+}
+
+#[test]
+fn a_request_that_nobody_answers_is_answered_after_a_while() {
+    let house = House::new();
+    let (bob, [phone]) = together(&house, ["phone"]);
+    phone.send(xml!(
+        "<iq to='{BOB}' type='get' id='v'><query xmlns='jabber:iq:version'/></iq>"
+    ));
+    bob.expect("<iq type='get'/>");
+    house.w.advance(Duration::from_secs(65));
+    phone.expect("<iq to='alice@a.example/phone' type='error' id='v'/>");
+    house.w.finish();
+}
+
+#[test]
+fn moderating_uses_the_seat_and_everything_else_the_session() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let own = house.w.bind("room@muc.example/x");
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    // Requests to the bare JID of the scripted room are its account's, which
+    // refuses them; who sent them is seen in whose name the refusal comes.
+    phone.send(xml!(
+        "<iq to='{ROOM}' type='get' id='d'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+    ));
+    phone.expect("<iq from='room@muc.example' type='$_' id='d'/>");
+    phone.send(xml!(
+        "<iq to='{ROOM}' type='set' id='k'><query xmlns='http://jabber.org/protocol/muc#admin'>\
+         <item nick='Bob' role='none'/></query></iq>"
+    ));
+    phone.expect("<iq from='room@muc.example' to='alice@a.example/phone' type='error' id='k'/>");
+    own.expect_nothing();
+    house.w.finish();
+}
+
+#[test]
+fn the_account_answers_occupants_for_itself_and_refuses_what_only_a_client_knows() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    room.bob.send(ping("alice@a.example", "p"));
+    room.bob.expect("<iq from='alice@a.example' type='result' id='p'/>");
+    room.bob.send(
+        "<iq to='alice@a.example' type='get' id='v'><query xmlns='jabber:iq:version'/></iq>",
+    );
+    room.bob
+        .expect(error("iq", "alice@a.example", "v", "service-unavailable"));
+    room.bob
+        .send("<iq to='alice@a.example' type='get' id='c'><vCard xmlns='vcard-temp'/></iq>");
+    // The kit's host has no vCards; that it was asked is seen in its refusal.
+    room.bob.expect("<iq from='alice@a.example' id='c'/>");
+    phone.expect_nothing();
+    house.w.finish();
+}
+
+#[test]
+fn a_self_ping_is_answered_here_for_who_is_in_and_for_who_is_not() {
+    let house = House::new();
+    let (_bob, [phone]) = together(&house, ["phone"]);
+    let [desk] = house.alice(["desk"]);
+    phone.send(ping(ALICE, "p"));
+    phone.expect(xml!("<iq from='{ALICE}' to='{phone}' type='result' id='p'/>"));
+    desk.send(ping(ALICE, "p"));
+    desk.expect(xml!(
+        "<iq from='{ALICE}' type='error' id='p'><error by='{ROOM}'>\
+         <not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>"
+    ));
+    house.w.finish();
+}
+
+#[test]
+fn pings_of_several_sessions_become_one_when_the_room_has_been_silent() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    room.lets_in(&phone);
+    desk.send(join(ALICE));
+    desk.take_all();
+    house.w.advance(Duration::from_secs(120));
+    for session in [&phone, &desk] {
+        session.send(ping(ALICE, "p"));
+    }
+    let asked = room.alice.expect(
+        "<iq from='alice@a.example' type='get' id='$id'><ping xmlns='urn:xmpp:ping'/></iq>",
+    );
+    phone.expect_nothing();
+    room.alice
+        .send(xml!("<iq to='alice@a.example' type='result' id='{}'/>", &asked["id"]));
+    for session in [&phone, &desk] {
+        session.expect("<iq type='result' id='p'/>");
+    }
+    house.w.finish();
+}
+
+#[test]
+fn a_ping_that_the_room_reflects_is_answered_by_the_account_itself() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    house.w.advance(Duration::from_secs(120));
+    phone.send(ping(ALICE, "p"));
+    let asked = room.alice.expect("<iq type='get' id='$id'/>");
+    room.alice.send(ping("alice@a.example", &asked["id"]));
+    room.alice
+        .expect(xml!("<iq from='alice@a.example' type='result' id='{}'/>", &asked["id"]));
+    room.alice
+        .send(xml!("<iq to='alice@a.example' type='result' id='{}'/>", &asked["id"]));
+    phone.expect("<iq type='result' id='p'/>");
+    house.w.finish();
+}
+
+#[test]
+fn an_unreachable_room_is_asked_again_and_not_rejoined() {
+    for condition in ["remote-server-timeout", "remote-server-not-found"] {
+        let house = House::without_rooms(|_| {});
+        let room = Room::new(&house);
+        let [phone] = house.alice(["phone"]);
+        room.lets_in(&phone);
+        doubt(&house);
+        let asked = room.alice.expect("<iq type='get' id='$id'/>");
+        room.refuses("iq", &asked["id"], "wait", condition);
+        house.w.advance(Duration::from_secs(5));
+        let again = room.alice.expect("<iq type='get' id='$id'/>");
+        room.alice
+            .send(xml!("<iq to='alice@a.example' type='result' id='{}'/>", &again["id"]));
+        house.w.finish();
+    }
+}
+
+#[test]
+fn a_room_that_does_not_know_us_is_rejoined() {
+    for condition in ["not-acceptable", "not-allowed", "bad-request"] {
+        let house = House::without_rooms(|_| {});
+        let room = Room::new(&house);
+        let [phone] = house.alice(["phone"]);
+        room.lets_in(&phone);
+        doubt(&house);
+        let asked = room.alice.expect("<iq type='get' id='$id'/>");
+        room.refuses("iq", &asked["id"], "cancel", condition);
+        house.w.advance(Duration::from_secs(5));
+        room.answers_join();
+        phone.expect_nothing();
+        house.w.finish();
+    }
+}
+
+#[test]
+fn an_answer_with_a_guessed_id_or_from_somebody_else_changes_nothing() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    doubt(&house);
+    let asked = room.alice.expect("<iq type='get' id='$id'/>");
+    room.refuses("iq", "guessed", "cancel", "not-acceptable");
+    room.bob.send(xml!(
+        "<iq to='alice@a.example' type='error' id='{}'><error type='cancel'><not-acceptable \
+         xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></iq>",
+        &asked["id"]
+    ));
+    house.w.advance(Duration::from_secs(30));
+    room.alice.expect_nothing();
+    house.w.finish();
+}
+
+#[test]
+fn a_message_that_the_room_does_not_take_makes_the_account_come_back() {
+    let house = House::new();
+    let (bob, [phone]) = together(&house, ["phone"]);
+    house.w.restart_rooms("muc.example");
+    phone.send(talk("m1", "hi"));
+    // The session is told that its message is lost, not that it has left.
+    phone.expect(error("message", ROOM, "m1", "item-not-found"));
+    house.w.advance(Duration::from_secs(5));
+    assert_eq!(house.seats(), ["Alice alice@a.example"]);
+    phone.expect(gone(BOB, &[]));
+    phone.take_all();
+    phone.send(talk("m2", "hi"));
+    phone.expect(talked("Alice", "m2", "hi"));
+    bob.expect_nothing();
+    house.w.finish();
+}
+
+fn doubt(house: &House) {
+    house.w.event(
+        "a.example",
+        Event::SeatSuspect {
+            account: "alice@a.example".parse().unwrap(),
+            room: ROOM.parse().unwrap(),
+        },
+    );
+}

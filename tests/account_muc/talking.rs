@@ -1,0 +1,313 @@
+//! What is said, both ways; what is shown; nicks (cases 13 to 16, 26 to 28, 36).
+
+use tower_xmpp::testkit::{Carbon, xml};
+
+use super::house::{
+    ALICE, House, ROOM, error, gone, join, presence, subject, talk, talked, together,
+};
+use super::scripted::Room;
+
+const BOB: &str = "room@muc.example/Bob";
+
+#[test]
+fn a_session_that_has_not_joined_is_refused_by_the_room_in_its_own_words() {
+    let house = House::new();
+    let (_bob, [_phone]) = together(&house, ["phone"]);
+    let [desk] = house.alice(["desk"]);
+    desk.send(talk("m1", "hi"));
+    desk.expect(error("message", ROOM, "m1", "not-acceptable"));
+    house.w.finish();
+}
+
+#[test]
+fn an_error_of_a_client_never_reaches_the_room() {
+    let house = House::new();
+    let (bob, [phone]) = together(&house, ["phone"]);
+    bob.send(talk("m1", "hi"));
+    let said = phone.expect(talked("Bob", "m1", "hi"));
+    bob.expect(talked("Bob", "m1", "hi"));
+    drop(said);
+    for to in [ROOM, BOB] {
+        for kind in ["message", "presence"] {
+            phone.send(xml!(
+                "<{kind} to='{to}' type='error' id='m1'><error type='cancel'><service-unavailable \
+                 xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></{kind}>"
+            ));
+        }
+        phone.send(xml!("<iq to='{to}/x' type='result' id='m1'/>"));
+    }
+    assert_eq!(house.seats().len(), 2);
+    house.w.finish();
+}
+
+#[test]
+fn a_private_message_goes_in_the_accounts_name_and_is_copied_to_those_in_the_room() {
+    let house = House::new();
+    let bob = house.bob();
+    let [phone, desk, pad] = house.alice(["phone", "desk", "pad"]).map(|s| s.carbons());
+    phone.joins(ALICE);
+    desk.joins(ALICE);
+    bob.expect(presence(ALICE, &[]));
+    phone.send(xml!(
+        "<message to='{BOB}' type='chat' id='p1'><body>psst</body></message>"
+    ));
+    bob.expect(xml!(
+        "<message from='{ALICE}' type='chat' id='p1'><body>psst</body></message>"
+    ));
+    desk.expect_carbon(Carbon::Sent, xml!("<message to='{BOB}'><body>psst</body></message>"));
+    pad.expect_nothing();
+
+    bob.send(xml!(
+        "<message to='{ALICE}' type='chat' id='p2'><body>what?</body></message>"
+    ));
+    for session in [&phone, &desk] {
+        session.expect(xml!(
+            "<message from='{BOB}' type='chat' id='p2'><body>what?</body></message>"
+        ));
+    }
+    house.w.finish();
+}
+
+#[test]
+fn a_private_message_while_no_session_is_in_the_room_is_treated_like_any_other() {
+    let house = House::new();
+    let (bob, [phone]) = together(&house, ["phone"]);
+    let [desk] = house.alice(["desk"]);
+    phone.lose();
+    bob.expect("<presence><show>xa</show></presence>");
+    bob.send(xml!(
+        "<message to='{ALICE}' type='chat' id='p1'><body>psst</body></message>"
+    ));
+    desk.expect("<message type='chat' id='p1'><body>psst</body></message>");
+    house.w.finish();
+}
+
+#[test]
+fn the_error_for_a_private_message_reaches_who_wrote_it() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    room.lets_in(&phone);
+    desk.send(join(ALICE));
+    desk.take_all();
+    desk.send(xml!(
+        "<message to='{BOB}' type='chat' id='p1'><body>psst</body></message>"
+    ));
+    room.bob.expect("<message from='alice@a.example' id='p1'/>");
+    let refuse = |id: &str| {
+        room.bob.send(xml!(
+            "<message to='alice@a.example' type='error' id='{id}'><error type='auth'>\
+             <forbidden xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+        ));
+    };
+    refuse("p1");
+    desk.expect(error("message", BOB, "p1", "forbidden"));
+    // Nobody knows who wrote that.
+    refuse("p0");
+    for session in [&phone, &desk] {
+        session.expect(error("message", BOB, "p0", "forbidden"));
+    }
+    house.w.finish();
+}
+
+#[test]
+fn an_invitation_reaches_the_account_unless_it_is_in_the_room() {
+    let invite = xml!(
+        "<message to='{ROOM}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <invite to='alice@a.example'/></x></message>"
+    );
+    let house = House::new();
+    let bob = house.bob();
+    let [phone, _desk] = house.alice(["phone", "desk"]).map(|s| s.carbons());
+    bob.send(invite.clone());
+    let invited = "<message from='room@muc.example'>\
+        <x xmlns='http://jabber.org/protocol/muc#user'><invite/></x></message>";
+    phone.expect(invited);
+    house.w.settle();
+    _desk.take_all();
+    phone.joins(ALICE);
+    bob.expect(presence(ALICE, &[]));
+    bob.send(invite);
+    house.w.finish();
+}
+
+#[test]
+fn a_session_that_is_in_the_room_invites_in_the_accounts_name() {
+    let house = House::new();
+    house.w.host("c.example", ());
+    let carol = house.w.session("carol@c.example/x");
+    let (_bob, [phone]) = together(&house, ["phone"]);
+    phone.send(xml!(
+        "<message to='{ROOM}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <invite to='carol@c.example'><reason>tea</reason></invite></x></message>"
+    ));
+    carol.expect(
+        "<message from='room@muc.example'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <invite from='room@muc.example/Alice'/></x></message>",
+    );
+    house.w.finish();
+}
+
+#[test]
+fn what_a_session_shows_is_what_the_account_shows_and_the_best_counts() {
+    let house = House::new();
+    let (bob, [phone, desk]) = together(&house, ["phone", "desk"]);
+    phone.send(xml!(
+        "<presence to='{ALICE}'><show>away</show><status>tea</status>\
+         <c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='sha-1'/></presence>"
+    ));
+    for session in [&bob, &phone, &desk] {
+        session.expect(xml!(
+            "<presence from='{ALICE}'><show>away</show><status>tea</status>\
+             <absent><c xmlns='http://jabber.org/protocol/caps'/></absent></presence>"
+        ));
+    }
+    // Of a lower priority: not shown.
+    desk.send(xml!(
+        "<presence to='{ALICE}'><show>dnd</show><priority>-1</priority></presence>"
+    ));
+    bob.expect_nothing();
+    // The better one goes; the other is what is left.
+    phone.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
+    phone.expect(gone(ALICE, &[110]));
+    for session in [&bob, &desk] {
+        session.expect(xml!("<presence from='{ALICE}'><show>dnd</show></presence>"));
+    }
+    house.w.finish();
+}
+
+#[test]
+fn presence_of_a_session_that_has_not_joined_makes_it_join() {
+    let house = House::new();
+    let (_bob, [_phone]) = together(&house, ["phone"]);
+    let [desk] = house.alice(["desk"]);
+    desk.send(xml!("<presence to='{ALICE}' id='s'/>"));
+    desk.expect(xml!(
+        "<presence from='{ALICE}' id='s' type='unavailable'>\
+         <x xmlns='http://jabber.org/protocol/muc#user'><item role='none'/>\
+         <status code='110'/><status code='307'/><status code='333'/></x></presence>"
+    ));
+    house.w.finish();
+}
+
+#[test]
+fn a_new_nick_is_everybodys_and_the_next_session_gets_it() {
+    let house = House::new();
+    let (bob, [phone, desk]) = together(&house, ["phone", "desk"]);
+    phone.send(xml!("<presence to='room@muc.example/Alicia' id='n'/>"));
+    for session in [&phone, &desk] {
+        session.expect(gone(ALICE, &[110, 303]));
+        session.expect(presence("room@muc.example/Alicia", &[110]));
+    }
+    bob.expect(gone(ALICE, &[303]));
+    bob.expect(presence("room@muc.example/Alicia", &[]));
+    assert_eq!(house.kept()[0].occupant.as_str(), "room@muc.example/Alicia");
+
+    let [pad] = house.alice(["pad"]);
+    pad.send(join(ALICE));
+    pad.expect(presence(BOB, &[]));
+    pad.expect(presence("room@muc.example/Alicia", &[110, 210]));
+    pad.expect(subject(""));
+    house.w.finish();
+}
+
+#[test]
+fn somebody_elses_new_nick_is_replayed_and_the_old_one_is_not() {
+    let house = House::new();
+    let (bob, [phone]) = together(&house, ["phone"]);
+    bob.send(xml!("<presence to='room@muc.example/Bobby'/>"));
+    phone.expect(gone(BOB, &[303]));
+    phone.expect(presence("room@muc.example/Bobby", &[]));
+    bob.take_all();
+    let [desk] = house.alice(["desk"]);
+    desk.send(join(ALICE));
+    desk.expect(presence("room@muc.example/Bobby", &[]));
+    desk.expect(presence(ALICE, &[110]));
+    desk.expect(subject(""));
+    house.w.finish();
+}
+
+#[test]
+fn a_nick_that_is_taken_is_told_to_who_asked_and_nobody_leaves() {
+    let house = House::new();
+    let (_bob, [phone, _desk]) = together(&house, ["phone", "desk"]);
+    phone.send(xml!("<presence to='{BOB}' id='n'/>"));
+    phone.expect(error("presence", BOB, "n", "conflict"));
+    phone.send(talk("m1", "still me"));
+    house.w.settle();
+    phone.expect(talked("Alice", "m1", "still me"));
+    house.w.abandon();
+}
+
+#[test]
+fn a_message_after_a_new_nick_is_said_under_the_new_nick() {
+    let house = House::new();
+    let (bob, [phone]) = together(&house, ["phone"]);
+    phone.send(xml!("<presence to='room@muc.example/Alicia'/>"));
+    phone.send(talk("m1", "hi"));
+    bob.expect(gone(ALICE, &[303]));
+    bob.expect(presence("room@muc.example/Alicia", &[]));
+    bob.expect(talked("Alicia", "m1", "hi"));
+    phone.take_all();
+    house.w.finish();
+}
+
+#[test]
+fn whether_real_jids_are_shown_is_told_as_it_is_by_now() {
+    let house = House::new();
+    let (bob, [phone]) = together(&house, ["phone"]);
+    let shows = |whois: &str| {
+        bob.send(xml!(
+            "<iq to='{ROOM}' type='set' id='c'>\
+             <query xmlns='http://jabber.org/protocol/muc#owner'>\
+             <x xmlns='jabber:x:data' type='submit'>\
+             <field var='FORM_TYPE'>\
+             <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
+             <field var='muc#roomconfig_whois'><value>{whois}</value></field></x></query></iq>"
+        ));
+    };
+    for (whois, code, resource, anyone) in [
+        ("anyone", 172, "desk", true),
+        ("moderators", 173, "pad", false),
+    ] {
+        shows(whois);
+        let told = xml!(
+            "<message from='{ROOM}' type='groupchat'>\
+             <x xmlns='http://jabber.org/protocol/muc#user'><status code='{code}'/></x></message>"
+        );
+        phone.expect(told);
+        house.w.settle();
+        let [newcomer] = house.alice([resource]);
+        newcomer.send(join(ALICE));
+        newcomer.expect(presence(BOB, &[]));
+        let own = newcomer.expect(presence(ALICE, &[110])).stanza;
+        assert_eq!(own.to_xml().contains("code='100'"), anyone, "{whois}");
+        newcomer.expect(subject(""));
+        newcomer.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
+        newcomer.expect(gone(ALICE, &[110]));
+    }
+    bob.take_all();
+    house.w.finish();
+}
+
+#[test]
+fn the_occupant_id_is_replayed_as_it_came() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    room.lets_in(&phone);
+    room.bob.send(xml!(
+        "<presence to='alice@a.example'><show>dnd</show>\
+         <occupant-id xmlns='urn:xmpp:occupant-id:0' id='bob-1'/>\
+         <x xmlns='http://jabber.org/protocol/muc#user'>\
+         <item affiliation='member' role='participant'/></x></presence>"
+    ));
+    phone.take_all();
+    desk.send(join(ALICE));
+    desk.expect(xml!(
+        "<presence from='{BOB}'><show>dnd</show>\
+         <occupant-id xmlns='urn:xmpp:occupant-id:0' id='bob-1'/></presence>"
+    ));
+    desk.take_all();
+    house.w.finish();
+}
