@@ -7,15 +7,17 @@ use futures::future::join_all;
 use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::{
-    Bookmarks, Drop, Emit, EmitKind, Entity, Entropy, Envelope, Event, Incident,
-    Occupancy, Original, Outcome, Reach, Route, Stage,
+    Bookmarks, Drop, Emit, EmitKind, Entity, Entropy, Envelope, Event, Incident, Occupancy,
+    Original, Outcome, Reach, Route, Stage,
 };
-use crate::middleware::{Fault, Feature, Next, OnFailure, PendingLimits, Shell, panic_text, report};
+use crate::middleware::{
+    Fault, Feature, Next, OnFailure, PendingLimits, Shell, panic_text, report,
+};
 use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time, Type, ns};
 
 use super::desk::{Desk, Done, Seated};
 use super::inbox::{Inbox, Wish};
-use super::machine::{self, Answer, Asked, Exit};
+use super::machine::{self, Answer, Asked, Exit, Machine};
 use super::options::Options;
 use super::outward::{self, Sent};
 use super::port::{SeatError, SeatStore};
@@ -141,7 +143,7 @@ impl Feature for AccountMuc {
             Event::SeatSuspect { account, room } => {
                 done = self
                     .desk
-                    .visit(at, &account, &room, |machine, turn| machine.doubt_it(turn))
+                    .visit(at, &account, &room, Machine::doubt_it)
                     .await
                     .done;
             }
@@ -158,7 +160,13 @@ impl Feature for AccountMuc {
         }
         match done.incidents.pop() {
             Some(incident) if done.emits.is_empty() => Err(incident.what.into()),
-            _ => Ok(done.emits),
+            Some(incident) => {
+                // An error would take the emits with it; so it is only counted
+                // and traced.
+                report(&mut Outcome::of(Original::Heard), incident);
+                Ok(done.emits)
+            }
+            None => Ok(done.emits),
         }
     }
 
@@ -225,10 +233,14 @@ impl AccountMuc {
         envelope: Envelope,
         next: Next,
     ) -> Result<Outcome, Fault> {
-        let Some(stanza) = envelope.as_stanza().cloned() else {
+        let Some(mut stanza) = envelope.as_stanza().cloned() else {
             return next.run(envelope).await;
         };
         let account = session.to_bare();
+        if outward::is_pam(session, &stanza) {
+            // To nobody is to the own account (RFC 6120 §10.3.3).
+            stanza.set_to(Some(account.clone().into()));
+        }
         let handed = match outward::read(session, &stanza, envelope.at) {
             Sent::Join(join) => self.desk.expect(envelope.at, &account, &join.occupant),
             Sent::LeavesAll => {
@@ -327,20 +339,11 @@ impl AccountMuc {
     }
 
     /// MUC2-PAM `<part/>`: the account leaves, for all its sessions.
-    async fn part(
-        &self,
-        at: Time,
-        account: &BareJid,
-        room: &BareJid,
-        request: &Stanza,
-    ) -> Outcome {
+    async fn part(&self, at: Time, account: &BareJid, room: &BareJid, request: &Stanza) -> Outcome {
         if !self.desk.table.known(account, room) {
             return Outcome::refused(request, Condition::ItemNotFound);
         }
-        let seated = self
-            .desk
-            .visit(at, account, room, |machine, turn| machine.depart(turn))
-            .await;
+        let seated = self.desk.visit(at, account, room, Machine::depart).await;
         let outcome = Outcome::answered(request.reply().with_from(account.clone()));
         seated.done.besides(outcome)
     }
@@ -424,28 +427,32 @@ impl AccountMuc {
 
     /// Does what bookmarks and the host wanted since the last tick.
     async fn grant(&self, at: Time) -> Done {
-        let wishes = self.inbox.take().into_iter().map(|((account, room), wish)| async move {
-            let Wish::Bookmark(bookmark) = wish else {
-                let leave = |machine: &mut machine::Machine, turn: &mut machine::Turn<'_>| {
-                    machine.unbookmarked(turn);
+        let wishes = self
+            .inbox
+            .take()
+            .into_iter()
+            .map(|((account, room), wish)| async move {
+                let Wish::Bookmark(bookmark) = wish else {
+                    let leave = |machine: &mut machine::Machine, turn: &mut machine::Turn<'_>| {
+                        machine.unbookmarked(turn);
+                    };
+                    return self.desk.visit(at, &account, &room, leave).await.done;
                 };
-                return self.desk.visit(at, &account, &room, leave).await.done;
-            };
-            let name = outward::name_of(&account);
-            let nick = bookmark.nick.as_deref().unwrap_or(name);
-            if bookmark.autojoin
-                && let Ok(seat) = room.with_resource_str(nick)
-            {
-                // Beyond the bound of rooms, the bookmark is not followed.
-                let _ = self.desk.expect(at, &account, &seat);
-            }
-            self.desk
-                .take_over(at, &account, &room, |machine, turn| {
-                    machine.bookmarked(turn, &bookmark);
-                })
-                .await
-                .done
-        });
+                let name = outward::name_of(&account);
+                let nick = bookmark.nick.as_deref().unwrap_or(name);
+                if bookmark.autojoin
+                    && let Ok(seat) = room.with_resource_str(nick)
+                {
+                    // Beyond the bound of rooms, the bookmark is not followed.
+                    let _ = self.desk.expect(at, &account, &seat);
+                }
+                self.desk
+                    .take_over(at, &account, &room, |machine, turn| {
+                        machine.bookmarked(turn, &bookmark);
+                    })
+                    .await
+                    .done
+            });
         let mut all = Done::default();
         for done in join_all(wishes).await {
             all.extend(done);
@@ -462,7 +469,8 @@ impl AccountMuc {
         for bookmark in bookmarks.list(account).await? {
             if bookmark.autojoin && !self.desk.table.known(account, &bookmark.room) {
                 let room = bookmark.room.clone();
-                self.inbox.push(account.clone(), room, Wish::Bookmark(bookmark));
+                self.inbox
+                    .push(account.clone(), room, Wish::Bookmark(bookmark));
             }
         }
         Ok(())

@@ -1,4 +1,146 @@
-//! The account joins rooms, not the client.
+//! The account joins rooms, not the client: one occupant, however many
+//! clients, and nobody drops out because a phone lost its network.
+//!
+//! A room (XEP-0045) knows each client by its full JID. Where this layer
+//! stands, it knows the account: the layer joins once, from the bare JID, and
+//! is to each of the account's sessions what the room would be. Clients need
+//! not know. Prosody's mod_minimix had the idea first; the MUC2 and MUC2-PAM
+//! drafts write it down.
+//!
+//! ```text
+//!   phone ─┐   joins, talk,     ┌───────────────┐   one join, from
+//!   desk ──┼── presence ──────► │ one machine   │── alice@a.example ──►  room
+//!   pad ───┘ ◄─ replay, live ── │ for each room │ ◄─── everything ────
+//!                               └───────────────┘
+//! ```
+//!
+//! The machine and its states are drawn in the source, in `machine/mod.rs`.
+//!
+//! # Rules
+//!
+//! 1. **Joining** (XEP-0045 §7.2). The first session that joins joins the
+//!    account. While that is under way, others wait; once it is done, others
+//!    are served locally. Each gets everything in the room's order: occupants,
+//!    itself (110), history, subject, then live traffic. Joining again is
+//!    asking for all of it again. Another nick than the account's is told with
+//!    210, and never renames the account.
+//! 2. **Refusals.** Each waiting session is told under its own id and nick;
+//!    nothing is kept. A wrong password is forgotten, and another session's is
+//!    tried.
+//! 3. **Outward**, what a session in the room sends goes in the account's
+//!    name. From one that is not in the room it goes as it came, and the room
+//!    answers it; presence without `<x/>` is answered here with 110, 307 and
+//!    333, which makes clients join (§7.2.18).
+//! 4. **Inward**, what a room sends to the account goes to the sessions in
+//!    that room: presence to no others; groupchat and private messages through
+//!    [`Reach`](crate::flow::Reach), so that an archive further in stamps one
+//!    stanza for all. Without a session in the room, groupchat is kept for
+//!    those who come, and a private message is treated like any other.
+//! 5. **No error of a client reaches a room** (decided once for all layers):
+//!    it would expel the account (§18.1.2). Nor does anything that breaks here.
+//! 6. **Presence** that the room sees is the best of the sessions' (highest
+//!    priority, then latest), without one client's capabilities; `xa` while no
+//!    session is there.
+//! 7. **Nicks** (§7.6) are the account's. A change by any session is for all;
+//!    an error about it is for that session.
+//! 8. **Leaving.** A session that leaves is told so here. With the last one
+//!    that leaves explicitly the account leaves, unless [`LeavePolicy`] or a
+//!    bookmark with autojoin keeps it; a session that ends, is lost or
+//!    expires takes nothing with it. Without a session and without autojoin
+//!    the account leaves after [`Options::linger`].
+//! 9. **Being removed.** 307, 301, 321, 322, `<destroy/>` or no reason at all:
+//!    every session is told as the room told it, and the account stays away.
+//!    332 and 333 (307 does not count then): sessions stay, and the seat is
+//!    taken again; who has gone meanwhile is then shown as unavailable, and
+//!    what was said meanwhile is told once.
+//! 10. **Requests** (IQs) to an occupant go under an id of our own, and their
+//!     answers come back to the session under its. Of requests to the room
+//!     only changes of roles use the seat, since everything else hangs on the
+//!     bare JID. What occupants ask the account, the account answers: a ping
+//!     here, vCard, PubSub and disco further in; nothing else.
+//! 11. **Self-pings** (XEP-0410) of sessions are answered here: from what the
+//!     room was last heard to send, or with one ping for all. Rooms are pinged
+//!     after [`Options::silence`], after a link came back, and when something
+//!     is odd ([`SeatSuspect`](crate::flow::Event::SeatSuspect), a message
+//!     refused as `not-acceptable`). Who does not know us is joined again with
+//!     doubling pauses; who cannot be reached is asked again.
+//! 12. **Restarts.** Each seat is written to its [`SeatStore`] before the join
+//!     or the goodbye leaves. [`AccountMuc::restore`] takes the seats up again,
+//!     and the rooms are joined again, [`Options::probes_per_tick`] at each tick.
+//! 13. **Bookmarks** (XEP-0402, [`AccountMuc::bookmarks`]): autojoin joins, at
+//!     the change and at login; no autojoin, or no bookmark, leaves; nick and
+//!     password follow.
+//! 14. **MUC2-PAM**: `<join room='…'/>` and `<part room='…'/>` in the namespace
+//!     `urn:xmpp:muc:0`, in an IQ to the own account. The result comes after
+//!     the self-presence, and the session is in the room like any other.
+//! 15. **Strangers.** Presence from a room that nobody joined reaches nobody;
+//!     a room that believes the account to be there is told otherwise.
+//! 16. **Everything is bounded**: [`Limits`].
+//!
+//! Announced for accounts and the server: `urn:xmpp:muc:pam:0`.
+//!
+//! # Order
+//!
+//! Outermost of the layers that have effects: outside archive, so that groupchat
+//! and private messages are stamped once for all sessions; outside fork, so that
+//! a private message is copied as one of the account's. Inside filters. Give
+//! fork this layer as its occupancy: `Fork::new().occupancy(layer.feature().clone())`.
+//!
+//! What a session sends to a room makes two passes: it is handed over to the
+//! account's lane ([`Route::FromAccount`](crate::flow::Route::FromAccount),
+//! still from the session), where it cannot cross what the room sends, and goes
+//! on from there.
+//!
+//! # Caveats
+//!
+//! * Other occupants see the account's bare JID where rooms show real JIDs;
+//!   XEP-0045 §17.3 demands a full one there.
+//! * Rooms must take a bare JID for an occupant's address. Prosody and
+//!   ejabberd do, as does the test kit's room.
+//! * A room is known when the account joined it here. A client that was in a
+//!   room before the layer was switched on stays an occupant of its own until
+//!   it joins again.
+//! * Bookmarks and [`AccountMuc::leave`] take effect at the next tick.
+//! * MUC2-PAM sends rooms an ordinary join, MUC2's own is not spoken yet.
+//! * With `reserved nick only` (406) a join fails; the reserved nick is not
+//!   looked up.
+//! * A room that cannot be joined for now is not forgotten if the account was
+//!   there before; what a session says meanwhile, the room refuses.
+//! * Groupchat reaches sessions with the account's bare JID as `to`, as
+//!   messages to an account do.
+//! * Fails closed: a session's stanza for a room is refused if the layer breaks.
+//!
+//! # Example
+//!
+//! ```
+//! use std::sync::Arc;
+//! use tower::ServiceBuilder;
+//! use tower_xmpp::account_muc::AccountMucLayer;
+//! use tower_xmpp::fork::{Fork, ForkLayer};
+//! use tower_xmpp::store::MemorySeats;
+//! use tower_xmpp::testkit::{World, xml};
+//!
+//! let w = World::new();
+//! let rooms = AccountMucLayer::new(Arc::new(MemorySeats::default()), Arc::new(w.entropy()));
+//! let occupancy = rooms.feature().clone();
+//! let stack = ServiceBuilder::new()
+//!     .layer(rooms) // the account joins, not the client
+//!     .layer(ForkLayer::of(Fork::new().occupancy(occupancy))); // who knows who is where
+//! w.host("a.example", stack).rooms("muc.example");
+//!
+//! let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]);
+//! phone.joins("tea@muc.example/Alice");
+//! desk.joins("tea@muc.example/Alice");
+//! let seats = w.occupants("tea@muc.example");
+//! assert_eq!(seats.len(), 1);
+//! assert_eq!(seats[0].1[0].as_str(), "alice@a.example");
+//!
+//! phone.send(xml!("<message to='tea@muc.example' type='groupchat'><body>hi</body></message>"));
+//! for session in [&phone, &desk] {
+//!     session.expect("<message from='tea@muc.example/Alice'><body>hi</body></message>");
+//! }
+//! w.finish();
+//! ```
 
 mod desk;
 mod inbox;

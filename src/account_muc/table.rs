@@ -143,7 +143,9 @@ impl Table {
 
     /// Takes all machines of an account that is no more.
     pub(super) fn remove(&self, account: &Jid) -> Rooms {
-        self.write(account).remove(bare(account)).unwrap_or_default()
+        self.write(account)
+            .remove(bare(account))
+            .unwrap_or_default()
     }
 
     /// Which lock an account is behind.

@@ -1,3 +1,5 @@
+#![allow(clippy::expect_used, reason = "a test fails by a panic")]
+
 use std::future::Future;
 
 use jid::{BareJid, FullJid};

@@ -80,10 +80,10 @@ fn the_account_answers_occupants_for_itself_and_refuses_what_only_a_client_knows
     let [phone] = house.alice(["phone"]);
     room.lets_in(&phone);
     room.bob.send(ping("alice@a.example", "p"));
-    room.bob.expect("<iq from='alice@a.example' type='result' id='p'/>");
-    room.bob.send(
-        "<iq to='alice@a.example' type='get' id='v'><query xmlns='jabber:iq:version'/></iq>",
-    );
+    room.bob
+        .expect("<iq from='alice@a.example' type='result' id='p'/>");
+    room.bob
+        .send("<iq to='alice@a.example' type='get' id='v'><query xmlns='jabber:iq:version'/></iq>");
     room.bob
         .expect(error("iq", "alice@a.example", "v", "service-unavailable"));
     room.bob
@@ -100,7 +100,9 @@ fn a_self_ping_is_answered_here_for_who_is_in_and_for_who_is_not() {
     let (_bob, [phone]) = together(&house, ["phone"]);
     let [desk] = house.alice(["desk"]);
     phone.send(ping(ALICE, "p"));
-    phone.expect(xml!("<iq from='{ALICE}' to='{phone}' type='result' id='p'/>"));
+    phone.expect(xml!(
+        "<iq from='{ALICE}' to='{phone}' type='result' id='p'/>"
+    ));
     desk.send(ping(ALICE, "p"));
     desk.expect(xml!(
         "<iq from='{ALICE}' type='error' id='p'><error by='{ROOM}'>\
@@ -125,8 +127,10 @@ fn pings_of_several_sessions_become_one_when_the_room_has_been_silent() {
         "<iq from='alice@a.example' type='get' id='$id'><ping xmlns='urn:xmpp:ping'/></iq>",
     );
     phone.expect_nothing();
-    room.alice
-        .send(xml!("<iq to='alice@a.example' type='result' id='{}'/>", &asked["id"]));
+    room.alice.send(xml!(
+        "<iq to='alice@a.example' type='result' id='{}'/>",
+        &asked["id"]
+    ));
     for session in [&phone, &desk] {
         session.expect("<iq type='result' id='p'/>");
     }
@@ -143,10 +147,14 @@ fn a_ping_that_the_room_reflects_is_answered_by_the_account_itself() {
     phone.send(ping(ALICE, "p"));
     let asked = room.alice.expect("<iq type='get' id='$id'/>");
     room.alice.send(ping("alice@a.example", &asked["id"]));
-    room.alice
-        .expect(xml!("<iq from='alice@a.example' type='result' id='{}'/>", &asked["id"]));
-    room.alice
-        .send(xml!("<iq to='alice@a.example' type='result' id='{}'/>", &asked["id"]));
+    room.alice.expect(xml!(
+        "<iq from='alice@a.example' type='result' id='{}'/>",
+        &asked["id"]
+    ));
+    room.alice.send(xml!(
+        "<iq to='alice@a.example' type='result' id='{}'/>",
+        &asked["id"]
+    ));
     phone.expect("<iq type='result' id='p'/>");
     house.w.finish();
 }
@@ -163,8 +171,10 @@ fn an_unreachable_room_is_asked_again_and_not_rejoined() {
         room.refuses("iq", &asked["id"], "wait", condition);
         house.w.advance(Duration::from_secs(5));
         let again = room.alice.expect("<iq type='get' id='$id'/>");
-        room.alice
-            .send(xml!("<iq to='alice@a.example' type='result' id='{}'/>", &again["id"]));
+        room.alice.send(xml!(
+            "<iq to='alice@a.example' type='result' id='{}'/>",
+            &again["id"]
+        ));
         house.w.finish();
     }
 }

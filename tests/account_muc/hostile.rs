@@ -9,7 +9,9 @@ use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::store::{MemoryArchive, MemorySeats};
 use tower_xmpp::testkit::{World, xml};
 
-use super::house::{ALICE, House, ROOM, gone, history, join, presence, subject, talk, talked, together};
+use super::house::{
+    ALICE, House, ROOM, gone, history, join, presence, subject, talk, talked, together,
+};
 use super::scripted::{Room, shows, shows_gone};
 
 #[test]
@@ -94,8 +96,14 @@ fn the_archive_id_of_the_sender_stays_out_of_the_room() {
     let w = World::new();
     let entropy = Arc::new(w.entropy());
     let stack = ServiceBuilder::new()
-        .layer(AccountMucLayer::new(Arc::new(MemorySeats::default()), entropy.clone()))
-        .layer(ArchiveLayer::new(Arc::new(MemoryArchive::default()), entropy));
+        .layer(AccountMucLayer::new(
+            Arc::new(MemorySeats::default()),
+            entropy.clone(),
+        ))
+        .layer(ArchiveLayer::new(
+            Arc::new(MemoryArchive::default()),
+            entropy,
+        ));
     w.host("a.example", stack);
     w.host("b.example", ());
     w.rooms("muc.example");
@@ -105,7 +113,9 @@ fn the_archive_id_of_the_sender_stays_out_of_the_room() {
     phone.joins(ALICE);
     bob.take_all();
     phone.send(talk("m1", "hi"));
-    phone.send(xml!("<message to='room@muc.example/Bob' type='chat' id='p'><body>psst</body></message>"));
+    phone.send(xml!(
+        "<message to='room@muc.example/Bob' type='chat' id='p'><body>psst</body></message>"
+    ));
     for id in ["m1", "p"] {
         let heard = bob.expect(xml!("<message id='{id}'/>")).stanza;
         assert!(!heard.to_xml().contains("a.example'"), "{}", heard.to_xml());
@@ -138,7 +148,8 @@ fn an_answer_to_a_request_that_was_never_sent_is_ignored() {
     let room = Room::new(&house);
     let [phone] = house.alice(["phone"]);
     room.lets_in(&phone);
-    room.bob.send("<iq to='alice@a.example' type='result' id='never'/>");
+    room.bob
+        .send("<iq to='alice@a.example' type='result' id='never'/>");
     room.refuses("iq", "never", "cancel", "not-acceptable");
     house.w.finish();
 }
@@ -167,7 +178,8 @@ fn presence_that_a_room_should_not_send_is_nobodys() {
     let [phone] = house.alice(["phone"]);
     room.lets_in(&phone);
     for type_ in ["subscribe", "subscribed", "probe", "nonsense"] {
-        room.bob.send(xml!("<presence to='alice@a.example' type='{type_}'/>"));
+        room.bob
+            .send(xml!("<presence to='alice@a.example' type='{type_}'/>"));
     }
     room.bob.send(xml!(
         "<presence to='alice@a.example' type='unavailable'>\

@@ -7,9 +7,7 @@ use async_trait::async_trait;
 use futures::executor::block_on;
 use jid::BareJid;
 use tower::ServiceBuilder;
-use tower_xmpp::account_muc::{
-    AccountMuc, AccountMucLayer, Options, Seat, SeatError, SeatStore,
-};
+use tower_xmpp::account_muc::{AccountMuc, AccountMucLayer, Options, Seat, SeatError, SeatStore};
 use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::middleware::Shell;
 use tower_xmpp::stanza::Stanza;
@@ -190,9 +188,8 @@ pub fn subject(text: &str) -> String {
 
 /// A message to the room.
 pub fn talk(id: &str, body: &str) -> Stanza {
-    let xml = format!(
-        "<message to='{ROOM}' type='groupchat' id='{id}'><body>{body}</body></message>"
-    );
+    let xml =
+        format!("<message to='{ROOM}' type='groupchat' id='{id}'><body>{body}</body></message>");
     Stanza::parse(xml.as_bytes()).expect("a message")
 }
 

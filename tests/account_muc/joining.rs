@@ -20,7 +20,10 @@ fn the_first_session_joins_the_account_and_hears_others_itself_and_the_subject()
     ));
     phone.expect(subject(""));
     bob.expect(presence(ALICE, &[]));
-    assert_eq!(house.seats(), ["Alice alice@a.example", "Bob bob@b.example/x"]);
+    assert_eq!(
+        house.seats(),
+        ["Alice alice@a.example", "Bob bob@b.example/x"]
+    );
     house.w.finish();
 }
 
@@ -39,7 +42,10 @@ fn two_sessions_that_join_at_once_send_one_join_and_each_hears_everything() {
         session.expect(subject(""));
     }
     bob.expect(presence(ALICE, &[]));
-    assert_eq!(house.seats(), ["Alice alice@a.example", "Bob bob@b.example/x"]);
+    assert_eq!(
+        house.seats(),
+        ["Alice alice@a.example", "Bob bob@b.example/x"]
+    );
     house.w.finish();
 }
 
@@ -157,7 +163,12 @@ fn a_nick_that_is_taken_is_told_to_the_session_which_may_try_another() {
     let bob = house.bob();
     let [phone] = house.alice(["phone"]);
     phone.send(join("room@muc.example/Bob"));
-    phone.expect(error("presence", "room@muc.example/Bob", "join", "conflict"));
+    phone.expect(error(
+        "presence",
+        "room@muc.example/Bob",
+        "join",
+        "conflict",
+    ));
     phone.send(join(ALICE));
     phone.expect(presence("room@muc.example/Bob", &[]));
     phone.expect(presence(ALICE, &[110]));

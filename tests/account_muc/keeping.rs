@@ -21,9 +21,13 @@ fn after_a_long_silence_the_room_is_asked_once() {
     house.w.advance(Duration::from_secs(14 * 60));
     room.alice.expect_nothing();
     house.w.advance(Duration::from_secs(70));
-    let asked = room.alice.expect("<iq from='alice@a.example' type='get' id='$id'/>");
-    room.alice
-        .send(xml!("<iq to='alice@a.example' type='result' id='{}'/>", &asked["id"]));
+    let asked = room
+        .alice
+        .expect("<iq from='alice@a.example' type='get' id='$id'/>");
+    room.alice.send(xml!(
+        "<iq to='alice@a.example' type='result' id='{}'/>",
+        &asked["id"]
+    ));
     house.w.advance(Duration::from_secs(10 * 60));
     room.alice.expect_nothing();
     house.w.finish();
@@ -33,9 +37,12 @@ fn after_a_long_silence_the_room_is_asked_once() {
 fn a_link_that_broke_makes_the_account_ask_and_take_its_seat_again() {
     let house = House::new();
     let (bob, [phone]) = together(&house, ["phone"]);
-    house
-        .w
-        .cut_with("a.example", "muc.example", Duration::from_secs(60), WhileDown::Bounce);
+    house.w.cut_with(
+        "a.example",
+        "muc.example",
+        Duration::from_secs(60),
+        WhileDown::Bounce,
+    );
     house.w.restart_rooms("muc.example");
     house.w.advance(Duration::from_secs(60));
     phone.expect_nothing();
@@ -44,7 +51,10 @@ fn a_link_that_broke_makes_the_account_ask_and_take_its_seat_again() {
     bob.joins("room@muc.example/Bob");
     house.w.advance(Duration::from_secs(60));
     bob.expect(presence(ALICE, &[]));
-    assert_eq!(house.seats(), ["Alice alice@a.example", "Bob bob@b.example/x"]);
+    assert_eq!(
+        house.seats(),
+        ["Alice alice@a.example", "Bob bob@b.example/x"]
+    );
     // Nothing that the session knew has changed but what the room says of Bob
     // and Alice, who have other roles in a room that begins anew.
     phone.take_all();

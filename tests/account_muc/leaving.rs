@@ -105,7 +105,12 @@ fn a_shutdown_is_survived_and_who_has_gone_meanwhile_is_told() {
     phone.expect_nothing();
     house.w.advance(Duration::from_secs(5));
     let asked = room.expect_join();
-    room.refuses("presence", &asked["id"], "cancel", "remote-server-not-found");
+    room.refuses(
+        "presence",
+        &asked["id"],
+        "cancel",
+        "remote-server-not-found",
+    );
     // Back-off: 5 seconds, then 10.
     house.w.advance(Duration::from_secs(5));
     let asked = room.expect_join();
@@ -327,7 +332,9 @@ fn by_the_explicit_policy_the_account_stays_and_the_host_may_take_it_out() {
     phone.expect(gone(ALICE, &[110]));
     bob.expect("<presence from='room@muc.example/Alice'><show>xa</show></presence>");
     let (alice, room) = ("alice@a.example", ROOM);
-    house.layer.leave(alice.parse().unwrap(), room.parse().unwrap());
+    house
+        .layer
+        .leave(alice.parse().unwrap(), room.parse().unwrap());
     house.w.advance(Duration::from_secs(5));
     bob.expect(gone(ALICE, &[]));
     house.w.finish();

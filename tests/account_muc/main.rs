@@ -2,6 +2,8 @@
 //! every bound. `scripted` is a room that says what a test wants it to.
 
 mod asking;
+mod bookmarks;
+mod bounds;
 mod hostile;
 mod house;
 mod joining;

@@ -54,7 +54,10 @@ fn a_private_message_goes_in_the_accounts_name_and_is_copied_to_those_in_the_roo
     bob.expect(xml!(
         "<message from='{ALICE}' type='chat' id='p1'><body>psst</body></message>"
     ));
-    desk.expect_carbon(Carbon::Sent, xml!("<message to='{BOB}'><body>psst</body></message>"));
+    desk.expect_carbon(
+        Carbon::Sent,
+        xml!("<message to='{BOB}'><body>psst</body></message>"),
+    );
     pad.expect_nothing();
 
     bob.send(xml!(

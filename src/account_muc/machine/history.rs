@@ -123,9 +123,9 @@ impl History {
 /// §5.1.3); without one, who said what under which id.
 fn key(room: &BareJid, at: Time, message: &Stanza) -> u64 {
     let mut hasher = DefaultHasher::new();
-    let archived = message.children().find(|child| {
-        child.is("stanza-id", ns::SID) && child.attr("by") == Some(room.as_str())
-    });
+    let archived = message
+        .children()
+        .find(|child| child.is("stanza-id", ns::SID) && child.attr("by") == Some(room.as_str()));
     match archived.and_then(|archived| archived.attr("id")) {
         Some(id) => id.hash(&mut hasher),
         None => {
@@ -196,8 +196,8 @@ mod tests {
             ("maxstanzas='many' since='yesterday'", 4),
             ("maxstanzas='-1'", 4),
         ] {
-            let expected: Vec<_> = all.iter().skip(4 - newest).collect();
-            assert_eq!(ids(&history, wanted(attributes)), *expected, "{attributes}");
+            let expected = &all[4 - newest..];
+            assert_eq!(ids(&history, wanted(attributes)), expected, "{attributes}");
         }
         assert!(ids(&history, Wanted::none()).is_empty());
     }

@@ -58,7 +58,7 @@ impl Machine {
                 .with_type(ErrorType::Wait)
                 .with_by(self.account.clone());
             if let Some(refusal) = iq.error_reply(&full) {
-                turn.to_session(session, refusal);
+                turn.tell(session, refusal);
             }
             return;
         }
@@ -71,13 +71,13 @@ impl Machine {
         if self.is_known() && is_ping(iq) {
             // Our own ping as well, from a room that does not answer it
             // itself (XEP-0410 §3.2).
-            turn.to_room(iq.reply().with_from(self.account.clone()));
+            turn.tell_room(iq.reply().with_from(self.account.clone()));
         } else if OF_THE_ACCOUNT.iter().any(|ns| iq.mentions(ns)) {
             turn.original = Original::GoesOn;
         } else if let Some(refusal) =
             iq.error_reply(&StanzaError::from(Condition::ServiceUnavailable))
         {
-            turn.to_room(refusal.with_from(self.account.clone()));
+            turn.tell_room(refusal.with_from(self.account.clone()));
         }
     }
 }

@@ -129,7 +129,7 @@ impl Machine {
             resync,
             tries,
         }));
-        turn.to_room(join);
+        turn.tell_room(join);
     }
 
     /// What was said since the account was there, or as much as is kept.
@@ -164,12 +164,12 @@ impl Machine {
                 && let Ok(occupant) = self.room().with_resource_str(vanished.nick())
             {
                 let gone = muc::gone(&occupant, "none", &[]);
-                turn.to_sessions(here.clone(), gone);
+                turn.tell_all(here.clone(), gone);
             }
         }
         if news {
             let to_all = own.clone();
-            turn.to_sessions(here, without_id(to_all));
+            turn.tell_all(here, without_id(to_all));
         }
         turn.store();
         let codes: Vec<u16> = [muc::CREATED, muc::NICK_ASSIGNED]
@@ -286,7 +286,7 @@ impl Machine {
         if !joining.resync {
             // Should it let us in after all, we would be a ghost there.
             let leave = self.unavailable(turn.new_id());
-            turn.to_room(leave);
+            turn.tell_room(leave);
         }
         self.join_failed(turn, &silent);
     }
@@ -368,7 +368,7 @@ impl Join {
                 None => return,
             },
         };
-        turn.to_session(&self.session, refusal);
+        turn.tell(&self.session, refusal);
     }
 }
 

@@ -56,7 +56,7 @@ impl Machine {
         if let Exit::Explicit(id) = exit {
             let mut gone = muc::gone(&self.seat, self.affiliation(), &[muc::SELF]);
             gone.set_id(id.map(str::to_owned));
-            turn.to_session(session, gone);
+            turn.tell(session, gone);
             self.wants_out = self.sessions.is_empty();
         }
         self.mark_deserted(turn);
@@ -91,7 +91,7 @@ impl Machine {
                 let cancelled = StanzaError::from(Condition::RecipientUnavailable);
                 for join in std::mem::take(&mut joining.waiting) {
                     let refusal = muc::refusal(&join.occupant, None, &cancelled);
-                    turn.to_session(&join.session, refusal);
+                    turn.tell(&join.session, refusal);
                 }
                 Vec::new()
             }
@@ -99,9 +99,9 @@ impl Machine {
         };
         turn.store();
         let leave = self.unavailable(turn.new_id());
-        turn.to_room(leave);
+        turn.tell_room(leave);
         let gone = muc::gone(&self.seat, self.affiliation(), &[muc::SELF]);
-        turn.to_sessions(self.sessions(), gone);
+        turn.tell_all(self.sessions(), gone);
         self.sessions.clear();
         self.answer_pings(turn, false);
         self.deserted = None;
@@ -122,10 +122,10 @@ impl Machine {
             Removal::Technical if !self.is_entering() => self.lose(turn, 0),
             _ => {
                 let gone = super::join::without_id(presence.clone());
-                turn.to_sessions(self.sessions(), gone.clone());
+                turn.tell_all(self.sessions(), gone.clone());
                 if let Phase::Joining(joining) = &mut self.phase {
                     for join in std::mem::take(&mut joining.waiting) {
-                        turn.to_session(&join.session, gone.clone());
+                        turn.tell(&join.session, gone.clone());
                     }
                 }
                 self.sessions.clear();
@@ -164,7 +164,7 @@ impl Machine {
     pub(super) fn cast_out(&mut self, turn: &mut Turn<'_>) {
         let codes = [muc::SELF, muc::TECHNICAL];
         let gone = muc::gone(&self.seat, self.affiliation(), &codes);
-        turn.to_sessions(self.sessions(), gone);
+        turn.tell_all(self.sessions(), gone);
         self.sessions.clear();
         self.answer_pings(turn, false);
         self.forget_room();
@@ -232,11 +232,7 @@ impl Machine {
 }
 
 fn removal(said: &Said) -> Removal {
-    let meant = [
-        muc::BANNED,
-        muc::AFFILIATION_LOST,
-        muc::MEMBERS_ONLY,
-    ];
+    let meant = [muc::BANNED, muc::AFFILIATION_LOST, muc::MEMBERS_ONLY];
     if said.destroyed || meant.iter().any(|code| said.has(*code)) {
         Removal::Meant
     } else if said.has(muc::SHUTDOWN) || said.has(muc::TECHNICAL) {

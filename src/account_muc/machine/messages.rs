@@ -55,10 +55,7 @@ impl Machine {
         if muc::is_subject(message) {
             return self.subject_is(turn, message, settling, said_at.unwrap_or(turn.at));
         }
-        if message
-            .from()
-            .is_some_and(|from| from.is_bare())
-        {
+        if message.from().is_some_and(jid::Jid::is_bare) {
             self.take_flags(&Said::read(message));
         }
         if is_old {
@@ -142,10 +139,10 @@ impl Machine {
             let found = self.sent.iter().position(|(sent, _)| **sent == *id)?;
             self.sent.remove(found)
         });
-        let to_room = error.from().is_some_and(|from| from.is_bare());
+        let to_room = error.from().is_some_and(jid::Jid::is_bare);
         match sender {
-            Some((_, session)) => turn.to_session(&session, error.clone()),
-            None => turn.to_sessions(self.sessions(), error.clone()),
+            Some((_, session)) => turn.tell(&session, error.clone()),
+            None => turn.tell_all(self.sessions(), error.clone()),
         }
         let condition = error.error().map(|error| error.condition);
         let strange = [Condition::NotAcceptable, Condition::ItemNotFound];

@@ -42,7 +42,7 @@ impl Machine {
             theirs: theirs.map(str::to_owned),
             wanted,
         });
-        turn.to_room(ask);
+        turn.tell_room(ask);
     }
 
     /// The room refuses another nick: only who asked is told. Says whether
@@ -57,7 +57,7 @@ impl Machine {
             .unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition));
         let refusal = muc::refusal(&change.wanted, change.theirs.as_deref(), &error);
         if let Some(session) = &change.session {
-            turn.to_session(session, refusal);
+            turn.tell(session, refusal);
         }
         true
     }
@@ -83,6 +83,6 @@ impl Machine {
             self.forget_occupant(old.as_str());
         }
         let to_all = super::join::without_id(presence.clone());
-        turn.to_sessions(self.sessions(), to_all);
+        turn.tell_all(self.sessions(), to_all);
     }
 }

@@ -21,7 +21,7 @@ impl Machine {
             // Who waits has not been told yet; what it shows now is late.
             if !self.is_waiting(session) {
                 let stray = stray(occupant, presence.id());
-                turn.to_session(session, stray);
+                turn.tell(session, stray);
             }
             return;
         };
@@ -63,7 +63,7 @@ impl Machine {
             .with_from(self.account.clone())
             .with_to(self.seat.clone())
             .with_id(turn.new_id());
-        turn.to_room(presence);
+        turn.tell_room(presence);
     }
 
     /// The room, or an occupant, sends presence to the account.
@@ -75,7 +75,7 @@ impl Machine {
         let Some(occupant) = occupant.cloned() else {
             // The room's own: its avatar, say.
             if matches!(presence.type_(), None | Some(Type::Unavailable)) {
-                turn.to_sessions(self.sessions(), presence.clone());
+                turn.tell_all(self.sessions(), presence.clone());
             }
             return;
         };
@@ -103,7 +103,7 @@ impl Machine {
                 }
                 if news {
                     let to_all = super::join::without_id(presence.clone());
-                    turn.to_sessions(self.sessions(), to_all);
+                    turn.tell_all(self.sessions(), to_all);
                 }
             }
             Phase::Joining(joining) => {
@@ -112,7 +112,7 @@ impl Machine {
                 let known = self.occupants.get(kept.nick()) == Some(&kept);
                 joining.arriving.put(kept, limits.occupants);
                 if !known {
-                    turn.to_sessions(self.sessions(), presence.clone());
+                    turn.tell_all(self.sessions(), presence.clone());
                 }
             }
             Phase::Joined { .. } | Phase::Lost { .. } => {
@@ -120,7 +120,7 @@ impl Machine {
                 let limits = &turn.options.limits;
                 let kept = turn.pool.keep(&cut(presence, limits.presence));
                 self.occupants.put(kept, limits.occupants);
-                turn.to_sessions(self.sessions(), presence.clone());
+                turn.tell_all(self.sessions(), presence.clone());
             }
         }
     }
@@ -134,7 +134,7 @@ impl Machine {
             self.own_gone(turn, presence, &said);
         } else if self.is_known() {
             self.forget_occupant(occupant.resource().as_str());
-            turn.to_sessions(self.sessions(), presence.clone());
+            turn.tell_all(self.sessions(), presence.clone());
         }
     }
 
@@ -174,7 +174,7 @@ pub(crate) fn ghost(account: &jid::BareJid, turn: &mut Turn<'_>, presence: &Stan
             .with_from(account.clone())
             .with_to(occupant.clone())
             .with_id(turn.new_id());
-        turn.to_room(leave);
+        turn.tell_room(leave);
     }
 }
 

@@ -17,7 +17,7 @@ impl Machine {
     pub(super) fn replay(&mut self, turn: &mut Turn<'_>, join: &Join, codes: &[u16]) {
         for other in self.occupants.iter() {
             if let Some(presence) = other.stanza() {
-                turn.to_session(&join.session, presence);
+                turn.tell(&join.session, presence);
             }
         }
         let Some(own) = &self.own else {
@@ -36,19 +36,19 @@ impl Machine {
             if let Reply::Presence(id) = &join.reply {
                 presence.set_id(id.clone());
             }
-            turn.to_session(&join.session, presence);
+            turn.tell(&join.session, presence);
         }
         if let Reply::Request(request) = &join.reply {
-            turn.to_session(&join.session, self.joined_result(request));
+            turn.tell(&join.session, self.joined_result(request));
         }
     }
 
     /// What was said, as much as the session wants, and what it is about.
     pub(super) fn replay_talk(&self, turn: &mut Turn<'_>, session: &FullJid, wanted: Wanted) {
         for message in self.history.replay(&self.room(), wanted) {
-            turn.to_session(session, message);
+            turn.tell(session, message);
         }
-        turn.to_session(session, self.subject_again());
+        turn.tell(session, self.subject_again());
     }
 
     /// Nothing more comes of what the room tells a newcomer: sessions that

@@ -61,7 +61,7 @@ impl Machine {
             .heard
             .is_some_and(|heard| turn.at.since(heard) < turn.options.trust);
         if self.is_joined() && is_fresh && self.doubt.due.is_none() {
-            return turn.to_session(session, ping.reply());
+            return turn.tell(session, ping.reply());
         }
         // One ping of ours answers them all.
         self.doubt.forget(session);
@@ -73,7 +73,7 @@ impl Machine {
     pub(super) fn not_joined(&self, turn: &mut Turn<'_>, session: &FullJid, ping: &Stanza) {
         let error = StanzaError::from(Condition::NotAcceptable).with_by(self.room());
         if let Some(refusal) = ping.error_reply(&error) {
-            turn.to_session(session, refusal);
+            turn.tell(session, refusal);
         }
     }
 
@@ -122,7 +122,7 @@ impl Machine {
             .with_from(self.account.clone())
             .with_to(seat)
             .with_child(Element::new("ping", ns::PING));
-        turn.to_room(ping);
+        turn.tell_room(ping);
     }
 
     /// The room has answered our ping, or has not in time.
@@ -165,7 +165,7 @@ impl Machine {
     pub(super) fn answer_pings(&mut self, turn: &mut Turn<'_>, joined: bool) {
         for (session, ping) in std::mem::take(&mut self.doubt.waiting) {
             if joined {
-                turn.to_session(&session, ping.reply());
+                turn.tell(&session, ping.reply());
             } else {
                 self.not_joined(turn, &session, &ping);
             }
@@ -213,7 +213,11 @@ mod tests {
             Answer::read(&Stanza::parse(error.as_bytes()).unwrap())
         };
         assert_eq!(Answer::read(&Stanza::iq(Type::Result, "p")), Answer::Joined);
-        for joined in ["service-unavailable", "feature-not-implemented", "item-not-found"] {
+        for joined in [
+            "service-unavailable",
+            "feature-not-implemented",
+            "item-not-found",
+        ] {
             assert_eq!(answer(joined), Answer::Joined, "{joined}");
         }
         for unknown in ["remote-server-not-found", "remote-server-timeout"] {

@@ -45,7 +45,7 @@ impl Machine {
             Phase::Leaving(leaving) if std::mem::take(&mut self.wants_out) => {
                 leaving.since = turn.at;
                 let leave = self.unavailable(turn.new_id());
-                turn.to_room(leave);
+                turn.tell_room(leave);
             }
             Phase::Leaving(_) => self.leave_overdue(turn),
             Phase::Lost { due, tries } => {

@@ -76,17 +76,17 @@ impl Turn<'_> {
         self.commands.push(Command::Store);
     }
 
-    pub(super) fn to_room(&mut self, stanza: Stanza) {
+    pub(super) fn tell_room(&mut self, stanza: Stanza) {
         self.commands.push(Command::ToRoom(stanza));
     }
 
-    pub(super) fn to_session(&mut self, session: &FullJid, stanza: Stanza) {
+    pub(super) fn tell(&mut self, session: &FullJid, stanza: Stanza) {
         let stanza = stanza.with_to(session.clone());
         self.commands
             .push(Command::ToSession(session.clone(), stanza));
     }
 
-    pub(super) fn to_sessions(&mut self, sessions: Vec<FullJid>, stanza: Stanza) {
+    pub(super) fn tell_all(&mut self, sessions: Vec<FullJid>, stanza: Stanza) {
         if !sessions.is_empty() {
             self.commands.push(Command::ToSessions(sessions, stanza));
         }

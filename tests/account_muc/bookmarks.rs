@@ -1,0 +1,265 @@
+//! Bookmarks drive the account (XEP-0402; case 23), and so does MUC2-PAM
+//! (case 37).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jid::BareJid;
+use tower_xmpp::flow::{Bookmark, BookmarkChange, Bookmarks, BoxError};
+use tower_xmpp::testkit::{World, xml};
+
+use super::house::{ALICE, House, ROOM, error, gone, join, presence, subject, talk, talked};
+
+type Listener = Box<dyn Fn(BookmarkChange) + Send + Sync>;
+
+/// Alice's bookmarks, where a host would keep them.
+#[derive(Default)]
+struct Shelf {
+    kept: Mutex<BTreeMap<BareJid, Bookmark>>,
+    listeners: Mutex<Vec<Listener>>,
+}
+
+impl Shelf {
+    fn set(&self, autojoin: bool, nick: &str, password: Option<&str>) {
+        let mut bookmark = Bookmark::new(ROOM.parse().unwrap());
+        bookmark.autojoin = autojoin;
+        bookmark.nick = Some(nick.to_owned());
+        bookmark.password = password.map(str::to_owned);
+        let (account, room) = (alice(), bookmark.room.clone());
+        self.kept.lock().unwrap().insert(room, bookmark.clone());
+        self.tell(&BookmarkChange::Set { account, bookmark });
+    }
+
+    fn retract(&self) {
+        let (account, room) = (alice(), ROOM.parse().unwrap());
+        self.kept.lock().unwrap().remove(&room);
+        self.tell(&BookmarkChange::Retracted { account, room });
+    }
+
+    fn tell(&self, change: &BookmarkChange) {
+        for listener in self.listeners.lock().unwrap().iter() {
+            listener(change.clone());
+        }
+    }
+}
+
+#[async_trait]
+impl Bookmarks for Shelf {
+    async fn list(&self, _: &BareJid) -> Result<Vec<Bookmark>, BoxError> {
+        Ok(self.kept.lock().unwrap().values().cloned().collect())
+    }
+
+    fn subscribe(&self, listener: Listener) {
+        self.listeners.lock().unwrap().push(listener);
+    }
+}
+
+fn alice() -> BareJid {
+    "alice@a.example".parse().unwrap()
+}
+
+fn house() -> (House, Arc<Shelf>) {
+    let shelf = Arc::new(Shelf::default());
+    let given = shelf.clone();
+    let house = House::of(World::new(), |feature| feature.bookmarks(given));
+    house.w.rooms("muc.example");
+    (house, shelf)
+}
+
+const TICK: Duration = Duration::from_secs(5);
+
+#[test]
+fn autojoin_joins_and_a_client_that_acts_on_its_bookmark_is_told_locally() {
+    let (house, shelf) = house();
+    let bob = house.bob();
+    let [phone] = house.alice(["phone"]);
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    bob.expect(presence(ALICE, &[]));
+    phone.expect_nothing();
+    phone.send(join(ALICE));
+    phone.expect(presence("room@muc.example/Bob", &[]));
+    phone.expect(presence(ALICE, &[110]));
+    phone.expect(subject(""));
+    // It is not away any more.
+    for session in [&bob, &phone] {
+        session.expect(presence(ALICE, &[]));
+    }
+    // The same again changes nothing.
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    assert!(house.kept()[0].autojoin);
+    house.w.finish();
+}
+
+#[test]
+fn with_autojoin_the_account_stays_when_the_last_session_leaves() {
+    let (house, shelf) = house();
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    let [phone] = house.alice(["phone"]);
+    phone.joins(ALICE);
+    phone.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
+    phone.expect(gone(ALICE, &[110]));
+    assert_eq!(house.seats(), ["Alice alice@a.example"]);
+    house.w.finish();
+}
+
+#[test]
+fn a_bookmark_without_autojoin_or_retracted_leaves_and_every_session_is_told() {
+    let without: fn(&Shelf) = |shelf| shelf.set(false, "Alice", None);
+    for change in [without, Shelf::retract] {
+        let (house, shelf) = house();
+        shelf.set(true, "Alice", None);
+        house.w.advance(TICK);
+        let [phone, desk] = house.alice(["phone", "desk"]);
+        for session in [&phone, &desk] {
+            session.joins(ALICE);
+        }
+        house.w.settle();
+        change(&shelf);
+        house.w.advance(TICK);
+        for session in [&phone, &desk] {
+            session.expect(gone(ALICE, &[110]));
+        }
+        assert!(house.kept().is_empty());
+        assert!(house.seats().is_empty());
+        house.w.finish();
+    }
+}
+
+#[test]
+fn the_nick_of_a_bookmark_is_followed_and_its_password_kept() {
+    let (house, shelf) = house();
+    shelf.set(true, "Alice", Some("secret"));
+    house.w.advance(TICK);
+    shelf.set(true, "Alicia", Some("secret"));
+    house.w.advance(TICK);
+    assert_eq!(house.seats(), ["Alicia alice@a.example"]);
+    assert_eq!(house.kept()[0].password.as_deref(), Some("secret"));
+    assert_eq!(house.kept()[0].occupant.as_str(), "room@muc.example/Alicia");
+    house.w.finish();
+}
+
+#[test]
+fn who_logs_in_finds_the_account_in_its_bookmarked_rooms() {
+    let (house, shelf) = house();
+    let mut kept = Bookmark::new(ROOM.parse().unwrap());
+    kept.autojoin = true;
+    let mut plain = Bookmark::new("plain@muc.example".parse().unwrap());
+    plain.nick = Some("Alice".to_owned());
+    for bookmark in [kept, plain] {
+        let room = bookmark.room.clone();
+        shelf.kept.lock().unwrap().insert(room, bookmark);
+    }
+    let [_phone] = house.alice(["phone"]);
+    house.w.advance(TICK);
+    // Without a nick it is the account's name.
+    assert_eq!(house.seats(), ["alice alice@a.example"]);
+    assert!(house.w.occupants("plain@muc.example").is_empty());
+    house.w.finish();
+}
+
+#[test]
+fn a_bookmark_with_a_nick_that_is_none_joins_nothing() {
+    let (house, shelf) = house();
+    shelf.set(true, "\u{e000}", None);
+    house.w.advance(TICK);
+    assert!(house.kept().is_empty());
+    house.w.finish();
+}
+
+#[test]
+fn a_bookmark_of_a_room_that_refuses_is_not_tried_again_and_again() {
+    let (house, shelf) = house();
+    let bob = house.bob();
+    shelf.set(true, "Bob", None);
+    house.w.advance(Duration::from_secs(3_600));
+    bob.expect_nothing();
+    assert!(house.kept().is_empty());
+    house.w.finish();
+}
+
+fn pam(element: &str, id: &str) -> String {
+    format!("<iq type='set' id='{id}'>{element}</iq>")
+}
+
+const JOIN: &str = "<join xmlns='urn:xmpp:muc:0' room='room@muc.example'>\
+    <nickname>Alice</nickname></join>";
+
+#[test]
+fn a_pam_join_is_answered_after_the_self_presence_and_messages_reach_the_session() {
+    let (house, _) = house();
+    let bob = house.bob();
+    let [phone, _desk] = house.alice(["phone", "desk"]);
+    phone.send(xml!("{}", pam(JOIN, "j")));
+    phone.expect(presence("room@muc.example/Bob", &[]));
+    phone.expect(presence(ALICE, &[110]));
+    phone.expect(
+        "<iq from='alice@a.example' type='result' id='j'>\
+         <join xmlns='urn:xmpp:muc:0' room='room@muc.example'>\
+         <nickname>Alice</nickname></join></iq>",
+    );
+    phone.expect(subject(""));
+    bob.expect(presence(ALICE, &[]));
+    bob.send(talk("m1", "hi"));
+    for session in [&phone, &bob] {
+        session.expect(talked("Bob", "m1", "hi"));
+    }
+    house.w.finish();
+}
+
+#[test]
+fn a_pam_join_that_the_room_refuses_is_refused() {
+    let (house, _) = house();
+    let _bob = house.bob();
+    let [phone] = house.alice(["phone"]);
+    let taken = JOIN.replace("Alice", "Bob");
+    phone.send(xml!("{}", pam(&taken, "j")));
+    phone.expect(error("iq", "alice@a.example", "j", "conflict"));
+    for faulty in [
+        "<join xmlns='urn:xmpp:muc:0'/>",
+        "<part xmlns='urn:xmpp:muc:0' room='@'/>",
+    ] {
+        phone.send(xml!("{}", pam(faulty, "f")));
+        phone.expect("<iq type='error' id='f'/>");
+    }
+    house.w.finish();
+}
+
+#[test]
+fn a_pam_part_parts_the_account_for_all_its_sessions() {
+    let (house, _) = house();
+    let bob = house.bob();
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    for session in [&phone, &desk] {
+        session.joins(ALICE);
+    }
+    bob.take_all();
+    let part = "<part xmlns='urn:xmpp:muc:0' room='room@muc.example'/>";
+    desk.send(xml!("{}", pam(part, "p")));
+    desk.expect("<iq from='alice@a.example' type='result' id='p'/>");
+    for session in [&phone, &desk] {
+        session.expect(gone(ALICE, &[110]));
+    }
+    bob.expect(gone(ALICE, &[]));
+    desk.send(xml!("{}", pam(part, "q")));
+    desk.expect(error("iq", "alice@a.example", "q", "item-not-found"));
+    house.w.finish();
+}
+
+#[test]
+fn what_the_layer_does_is_announced_for_the_account_and_the_server() {
+    let (house, _) = house();
+    let [phone] = house.alice(["phone"]);
+    for to in ["alice@a.example", "a.example"] {
+        let answer = phone.asks(xml!(
+            "<iq to='{to}' type='get' id='d'>\
+             <query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+        ));
+        assert!(answer.to_xml().contains("urn:xmpp:muc:pam:0"), "{to}");
+    }
+    house.w.finish();
+}
