@@ -3,7 +3,12 @@
 use futures::executor::block_on;
 use tower_xmpp::archive::{ArchiveError, ArchiveStore, Direction, Page, Row};
 use tower_xmpp::stanza::Time;
-use tower_xmpp::store::{MemoryArchive, MemoryArchiveLimits, contract};
+use tower_xmpp::store::{MemoryArchive, MemoryArchiveLimits, MemorySeats, contract};
+
+#[test]
+fn seats_in_memory_keep_the_contract() {
+    block_on(contract::seats(|| async { MemorySeats::default() }));
+}
 
 #[test]
 fn the_memory_archive_keeps_the_contract() {

@@ -53,8 +53,6 @@ mod occupants;
 mod presence;
 mod replay;
 mod selfping;
-#[cfg(test)]
-mod tests;
 mod time;
 mod turn;
 
