@@ -7,6 +7,7 @@
 //!  client TCP, WebSocket, s2s, own rooms
 //!        │  Envelope: a stanza or an event, and its route
 //!        ▼
+//!  account_muc  the account joins rooms, not the client
 //!  archive    archive once, stamp, keep forged archive IDs out
 //!  fork       every message on every client of the account
 //!  your own   a function, or a middleware::Feature
@@ -33,6 +34,8 @@
 //! |---|---|---|
 //! | a filter (blocking, spam) | `archive` | what is refused is archived |
 //! | a filter | `fork` | nothing: what was refused is not copied |
+//! | `account_muc` | `archive` | a private message in a room is archived twice |
+//! | `account_muc` | `fork` | nothing: who is in the room gets the copy |
 //! | `archive` | `fork` | copies for the sender's other sessions bear no archive ID; received ones neither |
 //! | a layer that sets [`flow::Reach`] | `archive` | nothing: the stamp is on the one stanza that all get |
 //! | a layer that sets [`flow::Reach`] | `fork` | nothing, if it widens the reach it finds; copies go to whom the router did not deliver |
@@ -44,6 +47,7 @@
 //!
 //! | Feature | Brings |
 //! |---|---|
+//! | `account-muc` | [`account_muc`] and [`store::MemorySeats`] |
 //! | `archive` | [`archive`] and [`store::MemoryArchive`] |
 //! | `fork` | [`fork`] |
 //! | `csi` | [`csi`]: [`host::Outbox`] can hold what can wait |

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use futures::executor::block_on;
 use jid::FullJid;
 use tower::ServiceBuilder;
+use tower_xmpp::account_muc::AccountMucLayer;
 use tower_xmpp::archive::{ArchiveLayer, ArchiveStore, Page};
 use tower_xmpp::flow::{Envelope, Outcome, Route};
-use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::middleware::{Fault, Feature, Filter, Next, Shell, Verdict, filter};
 use tower_xmpp::stanza::{Condition, Stanza, ns};
-use tower_xmpp::store::MemoryArchive;
-use tower_xmpp::testkit::{Carbon, Session, World, xml};
+use tower_xmpp::store::{MemoryArchive, MemorySeats};
+use tower_xmpp::testkit::{Carbon, Session, Sessions, World, xml};
 
 const HI: &str = "<message><body>hi</body></message>";
 const UNSTAMPED: &str = "<message><body>hi</body>\
@@ -210,6 +211,63 @@ fn whom_a_reach_names_gets_no_copy_besides_on_either_side_of_fork() {
         for session in [phone, desk, hidden.priority(-1)] {
             session.expect(HI);
         }
+        w.finish();
+    }
+}
+
+fn account_muc(w: &World) -> AccountMucLayer {
+    AccountMucLayer::new(Arc::new(MemorySeats::default()), Arc::new(w.entropy()))
+}
+
+/// Alice's phone and desk, with carbons, and Bob, in one room; then the phone
+/// writes to Bob alone.
+fn whisper(w: &World) -> (Session, Session) {
+    w.rooms("muc.example");
+    let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]).carbons();
+    let bob = bob(w);
+    for (session, nick) in [(&bob, "Bob"), (&phone, "Alice"), (&desk, "Alice")] {
+        session.joins(&format!("room@muc.example/{nick}"));
+    }
+    bob.take_all();
+    phone.send(xml!(
+        "<message to='room@muc.example/Bob' type='chat' id='m1'><body>hi</body></message>"
+    ));
+    bob.expect(HI);
+    (phone, desk)
+}
+
+#[test]
+fn a_private_message_is_archived_once_if_account_muc_is_outside_archive_and_twice_otherwise() {
+    for (is_outside, rows) in [(true, 1), (false, 2)] {
+        let w = World::new();
+        let store = Arc::new(MemoryArchive::default());
+        let (archive, rooms) = (archive(&w, &store), account_muc(&w));
+        if is_outside {
+            let stack = ServiceBuilder::new().layer(rooms).layer(archive);
+            w.host("a.example", stack.layer(ForkLayer::new()));
+        } else {
+            let stack = ServiceBuilder::new().layer(archive).layer(rooms);
+            w.host("a.example", stack.layer(ForkLayer::new()));
+        }
+        whisper(&w);
+        assert_eq!(archived(&store), rows, "outside: {is_outside}");
+        w.abandon();
+    }
+}
+
+#[test]
+fn a_private_message_is_copied_to_who_is_in_the_room_on_either_side_of_fork() {
+    for is_outside in [true, false] {
+        let w = World::new();
+        let rooms = account_muc(&w);
+        let fork: ForkLayer = Shell::of(Fork::new().occupancy(rooms.feature().clone()));
+        if is_outside {
+            w.host("a.example", ServiceBuilder::new().layer(rooms).layer(fork));
+        } else {
+            w.host("a.example", ServiceBuilder::new().layer(fork).layer(rooms));
+        }
+        let (_phone, desk) = whisper(&w);
+        desk.expect_carbon(Carbon::Sent, HI);
         w.finish();
     }
 }

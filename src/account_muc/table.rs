@@ -7,6 +7,7 @@ use jid::{BareJid, FullJid, Jid};
 use thiserror::Error;
 
 use crate::flow::Occupancy;
+use crate::middleware::Sieve;
 use crate::stanza::Time;
 
 use super::bare;
@@ -19,7 +20,11 @@ pub(super) const SHARDS: usize = 16;
 
 /// The machines, by account and room.
 #[derive(Debug, Default)]
-pub(super) struct Table([RwLock<Accounts>; SHARDS]);
+pub(super) struct Table {
+    shards: [RwLock<Accounts>; SHARDS],
+    /// The rooms, once for each machine: most stanzas are to or from none.
+    rooms: Sieve,
+}
 
 /// Accounts that are in a room, or mean to be.
 type Accounts = HashMap<Box<str>, Rooms>;
@@ -41,9 +46,11 @@ impl Table {
 
     /// Whether this account has anything to do with this room.
     pub(super) fn has(&self, account: &Jid, room: &Jid) -> bool {
-        self.read(account)
-            .get(bare(account))
-            .is_some_and(|rooms| rooms.contains_key(bare(room)))
+        self.rooms.may_hold(bare(room))
+            && self
+                .read(account)
+                .get(bare(account))
+                .is_some_and(|rooms| rooms.contains_key(bare(room)))
     }
 
     /// Lets something happen to a machine, and forgets it if it is idle then.
@@ -59,6 +66,7 @@ impl Table {
         let result = visit(machine);
         if machine.is_idle() {
             rooms.remove(bare(room));
+            self.rooms.remove(bare(room));
             if rooms.is_empty() {
                 accounts.remove(bare(account));
             }
@@ -82,7 +90,10 @@ impl Table {
         }
         rooms
             .entry(bare(seat).into())
-            .or_insert_with(|| Machine::new(account.clone(), seat.clone()))
+            .or_insert_with(|| {
+                self.rooms.insert(bare(seat));
+                Machine::new(account.clone(), seat.clone())
+            })
             .hand_over(at);
         Ok(())
     }
@@ -99,14 +110,15 @@ impl Table {
         let room = seat.room();
         let mut accounts = self.write(&account);
         let rooms = accounts.entry(account.as_str().into()).or_default();
-        rooms
-            .entry(room.as_str().into())
-            .or_insert_with(|| Machine::restored(seat));
+        rooms.entry(room.as_str().into()).or_insert_with(|| {
+            self.rooms.insert(room.as_str());
+            Machine::restored(seat)
+        });
     }
 
     /// Lets something happen to every machine, account by account.
     pub(super) fn visit_all(&self, mut visit: impl FnMut(&BareJid, &mut Machine)) {
-        for shard in &self.0 {
+        for shard in &self.shards {
             let mut accounts = shard.write().unwrap_or_else(PoisonError::into_inner);
             let mut names: Vec<_> = accounts.keys().cloned().collect();
             names.sort_unstable();
@@ -114,10 +126,10 @@ impl Table {
                 let Some(rooms) = accounts.get_mut(&name) else {
                     continue;
                 };
-                rooms.retain(|_, machine| {
+                rooms.retain(|room, machine| {
                     let account = machine.account().clone();
                     visit(&account, machine);
-                    !machine.is_idle()
+                    self.stays(room, machine)
                 });
                 if rooms.is_empty() {
                     accounts.remove(&name);
@@ -132,9 +144,9 @@ impl Table {
         let Some(rooms) = accounts.get_mut(bare(account)) else {
             return;
         };
-        rooms.retain(|_, machine| {
+        rooms.retain(|room, machine| {
             visit(machine);
-            !machine.is_idle()
+            self.stays(room, machine)
         });
         if rooms.is_empty() {
             accounts.remove(bare(account));
@@ -143,9 +155,22 @@ impl Table {
 
     /// Takes all machines of an account that is no more.
     pub(super) fn remove(&self, account: &Jid) -> Rooms {
-        self.write(account)
-            .remove(bare(account))
-            .unwrap_or_default()
+        let rooms = self.write(account).remove(bare(account));
+        let rooms = rooms.unwrap_or_default();
+        for room in rooms.keys() {
+            self.rooms.remove(room);
+        }
+        rooms
+    }
+
+    /// Whether a machine stays in the table. One that does not is gone from
+    /// the sieve as well.
+    fn stays(&self, room: &str, machine: &Machine) -> bool {
+        let stays = !machine.is_idle();
+        if !stays {
+            self.rooms.remove(room);
+        }
+        stays
     }
 
     /// Which lock an account is behind.
@@ -159,13 +184,13 @@ impl Table {
     // Every change of a machine is whole, so a poisoned lock is as good as new.
 
     pub(super) fn read(&self, account: &Jid) -> RwLockReadGuard<'_, Accounts> {
-        self.0[Self::shard(account)]
+        self.shards[Self::shard(account)]
             .read()
             .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, account: &Jid) -> RwLockWriteGuard<'_, Accounts> {
-        self.0[Self::shard(account)]
+        self.shards[Self::shard(account)]
             .write()
             .unwrap_or_else(PoisonError::into_inner)
     }
