@@ -2,26 +2,58 @@
 //! enters the stack here.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use jid::FullJid;
-use tokio::sync::watch;
+use jid::{BareJid, FullJid, Jid};
+use tokio::sync::{OwnedMutexGuard, watch};
 use tower_xmpp::flow::{Emit, End, Envelope, Event, Route};
-use tower_xmpp::host::Conductor;
+use tower_xmpp::host::{Conductor, expire};
 use tower_xmpp::stanza::{Condition, Stanza, Type};
+use tracing::info;
 
 use super::accounts::Accounts;
 use super::clock::now;
 use super::options::Limits;
-use super::sessions::Session;
+use super::random;
+use super::session::{NotResumed, Session};
+use super::sessions::Found;
 use super::site::Site;
-use super::stream::Fault;
-use super::stream::queue::Queue;
+use super::stream::acks::{self, Acks};
+use super::stream::queue::{Cut, Queue};
+use super::stream::sasl2::Enable;
+use super::stream::{Fault, Resumption};
 
 pub struct Entrance {
     site: Arc<Site>,
     conductor: Conductor,
     limits: Limits,
     shutdown: watch::Receiver<bool>,
+}
+
+/// What a new session is to be.
+pub struct Birth {
+    pub jid: FullJid,
+    pub queue: Arc<Queue>,
+    /// Stream management is wanted from the start.
+    pub sm: Option<Enable>,
+    /// Namespaces of what the client has switched on already.
+    pub enabled: Vec<String>,
+}
+
+/// A session and the right to talk for it.
+pub struct Seat {
+    pub session: Arc<Session>,
+    talking: OwnedMutexGuard<()>,
+}
+
+/// Why a session does not go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// There is none by that id. If there was, so many stanzas of its client
+    /// were handled.
+    Gone(Option<u32>),
+    /// What the client says of it cannot be.
+    Fault(Fault),
 }
 
 impl Entrance {
@@ -53,28 +85,88 @@ impl Entrance {
         let _ = self.shutdown.clone().wait_for(|is_over| *is_over).await;
     }
 
-    /// A client has bound a resource; `answer` tells it so. If another client
-    /// had it, the new one wins (RFC 6120 §7.7.2.2): the old one may be a
-    /// connection that nobody knows is dead.
+    /// A client has bound a resource; `greet` tells it so, and whether stream
+    /// management is on. If another client had the resource, the new one wins
+    /// (RFC 6120 §7.7.2.2): the old one may be a connection that nobody knows
+    /// is dead.
     pub async fn begin(
         &self,
-        jid: FullJid,
-        queue: &Arc<Queue>,
-        answer: &Stanza,
-    ) -> Result<Arc<Session>, Condition> {
-        let session = Session::new(jid, queue.clone());
-        while let Some(old) = self.site.sessions.get(session.jid()) {
-            old.queue().finish(&Fault::Conflict.to_xml());
+        birth: Birth,
+        greet: impl FnOnce(Option<&str>),
+    ) -> Result<Seat, Condition> {
+        while let Some(old) = self.site.sessions.get(&birth.jid) {
+            old.end_stream(Fault::Conflict, Cut::Conflict);
             self.end(&old, End::Lost).await;
         }
-        let added = self.site.sessions.add(session.clone(), answer);
+        let (acks, enabled) = match birth.sm {
+            Some(wish) => {
+                let (acks, enabled) = self.acks(wish);
+                (Some(acks), Some(enabled))
+            }
+            None => (None, None),
+        };
+        let session = Session::new(birth.jid, birth.queue, acks);
+        let talking = session.talking().await;
+        let added = self
+            .site
+            .sessions
+            .add(session.clone(), || greet(enabled.as_deref()));
         added.map_err(|_| Condition::ResourceConstraint)?;
+        info!(session = %session.jid(), sm = enabled.is_some(), "session begins");
         self.hear(Event::SessionBound {
             session: session.jid().clone(),
-            enabled: vec![],
+            enabled: birth.enabled,
         })
         .await;
-        Ok(session)
+        Ok(Seat { session, talking })
+    }
+
+    /// A client is back and would like to go on with its session (XEP-0198
+    /// §5); `greet` tells it the session's address, and how much of what it
+    /// sent was handled.
+    pub async fn resume(
+        &self,
+        account: &BareJid,
+        wish: &Resumption,
+        queue: &Arc<Queue>,
+        greet: impl FnOnce(&Jid, u32),
+    ) -> Result<Seat, Failed> {
+        let session = match self.site.sessions.resumable(account, &wish.id) {
+            Found::Session(session) => session,
+            Found::Lapsed(handled) => return Err(Failed::Gone(Some(handled))),
+            Found::Unknown => return Err(Failed::Gone(None)),
+        };
+        let _one_at_a_time = session.resuming().lock().await;
+        // The old connection may be one that nobody knows is dead. What it is
+        // just handling is waited for, so that it is counted.
+        session.end_stream(Fault::Conflict, Cut::Resumed);
+        let talking = session.talking().await;
+        let greet = |handled| greet(session.jid(), handled);
+        match session.resume(queue.clone(), wish.h, greet) {
+            Ok(()) => {}
+            Err(NotResumed::Over) => return Err(Failed::Gone(None)),
+            Err(NotResumed::Fault(fault)) => return Err(Failed::Fault(fault)),
+        }
+        info!(session = %session.jid(), "session goes on");
+        self.hear(Event::SessionResumed {
+            session: session.jid().clone(),
+        })
+        .await;
+        Ok(Seat {
+            session: session.clone(),
+            talking,
+        })
+    }
+
+    /// A client wants stream management for its session (XEP-0198 §3).
+    pub fn enable(&self, session: &Arc<Session>, wish: Enable) {
+        let (acks, answer) = self.acks(wish);
+        let id = acks.id().map(str::to_owned);
+        if session.enable(acks, &answer)
+            && let Some(id) = id
+        {
+            self.site.sessions.may_resume(id, session);
+        }
     }
 
     /// A session says something.
@@ -89,12 +181,48 @@ impl Entrance {
         self.conductor.carry_out(now(), vec![emit]);
     }
 
+    /// A session has lost its stream. It waits for its client to come back,
+    /// if it may and the client has asked for that; else it is over.
+    pub async fn leave(&self, seat: Seat, how: End, may_resume: bool) {
+        let Seat { session, talking } = seat;
+        let until = Instant::now() + self.limits.resume_timeout;
+        if may_resume && session.hibernate(until) {
+            info!(session = %session.jid(), "session waits for its client");
+            self.hear(Event::SessionHibernating {
+                session: session.jid().clone(),
+            })
+            .await;
+        } else {
+            self.end(&session, how).await;
+        }
+        drop(talking);
+    }
+
+    /// Ends the sessions whose clients did not come back in time.
+    pub async fn expire_sessions(&self, now: Instant) {
+        for session in self.site.sessions.resumable_sessions() {
+            if session.expire(now) {
+                self.end(&session, End::Expired).await;
+            }
+        }
+    }
+
+    /// Ends those, too, whose clients might still have come back: the server
+    /// ends.
+    pub async fn expire_all_sessions(&self) {
+        let later = Instant::now() + 2 * self.limits.resume_timeout + Duration::from_secs(1);
+        self.expire_sessions(later).await;
+    }
+
     /// A session is over. Returns when all that follows is done, whoever
     /// began it.
     pub async fn end(&self, session: &Session, how: End) {
         session
             .ended()
             .get_or_init(async || {
+                let id = session.resumption_id();
+                let (unacked, handled) = session.close();
+                info!(session = %session.jid(), ?how, unacked = unacked.len(), "session ends");
                 self.hear(Event::SessionEnded {
                     session: session.jid().clone(),
                     how,
@@ -106,7 +234,8 @@ impl Entrance {
                     .with_type(Type::Unavailable)
                     .with_from(session.jid().clone());
                 self.say(session, gone).await;
-                self.site.sessions.remove(session);
+                self.site.sessions.remove(session, id, handled);
+                self.conductor.carry_out(now(), expire(unacked));
             })
             .await;
     }
@@ -114,6 +243,13 @@ impl Entrance {
     /// Something happened without a stanza.
     pub async fn hear(&self, event: Event) {
         self.enter(Envelope::event(now(), event)).await;
+    }
+
+    /// Stream management as a client wishes it, and what it is told.
+    fn acks(&self, wish: Enable) -> (Acks, String) {
+        let id = wish.resume.then(random::id);
+        let told = acks::enabled(id.as_deref(), self.limits.resume_timeout.as_secs());
+        (Acks::new(id, self.limits.max_queue), told)
     }
 
     async fn enter(&self, envelope: Envelope) {

@@ -5,6 +5,7 @@
 //! stream/     a client's connection: XML, login, limits, last words
 //! sasl/       the login itself
 //! entrance    the one way in, for connections of any kind
+//! session     a client with a connection or, for a while, without one
 //! stack       the layers, in order
 //! site        what the library asks of this server (`host::Host`)
 //! services/   what ends at the server: roster, presence, discovery …
@@ -14,6 +15,7 @@
 //! ```
 
 mod accounts;
+mod census;
 mod clock;
 mod entrance;
 pub(crate) mod options;
@@ -22,11 +24,13 @@ mod rooms;
 mod sasl;
 pub(crate) mod server;
 mod services;
+mod session;
 mod sessions;
 mod site;
 mod stack;
 mod storage;
 mod stream;
+pub(crate) mod tls;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;
@@ -82,8 +86,13 @@ fn greet(options: &Options, server: &Server) {
     for name in server.accounts().names() {
         println!("    {name}@{domain}");
     }
+    let tls = match (&options.tls_cert, options.requires_tls()) {
+        (None, _) => "without TLS",
+        (Some(_), false) => "with or without STARTTLS",
+        (Some(_), true) => "with STARTTLS",
+    };
     println!(
-        "  with host {} and port {}, without TLS; rooms are at rooms.{domain}",
+        "  with host {} and port {}, {tls}; rooms are at rooms.{domain}",
         address.ip(),
         address.port()
     );

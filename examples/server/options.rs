@@ -32,6 +32,19 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
+    /// The certificate for STARTTLS with its chain, as PEM; clients that are
+    /// not on this machine must use it
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+
+    /// The key of the certificate, as PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+
+    /// Clients on this machine must use TLS, too
+    #[arg(long, requires = "tls_cert")]
+    pub require_tls: bool,
+
     /// What to log: error, warn, info, debug, trace, or a tracing filter
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,
@@ -55,13 +68,17 @@ pub struct Limits {
     #[arg(long, value_name = "COUNT", default_value_t = 10_000)]
     pub max_streams: usize,
 
+    /// How many of them may come from one address
+    #[arg(long, value_name = "COUNT", default_value_t = 2_000)]
+    pub max_streams_per_address: usize,
+
     /// How fast one client may send, in bytes per second, after a burst of
     /// four seconds' worth
     #[arg(long, value_name = "BYTES", default_value_t = 262_144)]
     pub rate: u32,
 
-    /// How much may wait for a client that does not read, in bytes, before
-    /// its connection is closed
+    /// How much may wait for a client that does not read, or does not
+    /// acknowledge, in bytes, before its session ends
     #[arg(long, value_name = "BYTES", default_value_t = 4_194_304)]
     pub max_queue: usize,
 
@@ -73,6 +90,11 @@ pub struct Limits {
     /// silent for as long again, its connection is closed
     #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = parse_seconds)]
     pub idle_timeout: Duration,
+
+    /// How long a session waits for a client that lost its connection, in
+    /// seconds
+    #[arg(long, value_name = "SECONDS", default_value = "300", value_parser = parse_seconds)]
+    pub resume_timeout: Duration,
 }
 
 /// A name and a password from the command line.
@@ -85,16 +107,23 @@ pub struct NewAccount {
 /// Why the options cannot be served.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum Refused {
-    #[error("{0} is not a loopback address, and without TLS passwords would cross the network")]
+    #[error(
+        "{0} is not a loopback address, and passwords would cross the network: \
+         give --tls-cert and --tls-key"
+    )]
     NotLoopback(SocketAddr),
 }
 
 impl Options {
+    /// Whether clients must use TLS before they log in.
+    pub fn requires_tls(&self) -> bool {
+        self.require_tls || !self.listen.ip().is_loopback()
+    }
+
     /// What single options cannot know of one another.
     pub fn check(&self) -> Result<(), Refused> {
-        // Deliberately no way around this: PLAIN is offered, and the server
-        // has no TLS.
-        if !self.listen.ip().is_loopback() {
+        // Deliberately no way around this: PLAIN is offered.
+        if self.tls_cert.is_none() && !self.listen.ip().is_loopback() {
             return Err(Refused::NotLoopback(self.listen));
         }
         Ok(())
@@ -176,11 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn an_address_that_others_can_reach_is_refused() {
+    fn an_address_that_others_can_reach_needs_tls() {
         let listen = "0.0.0.0:5222";
-        let options = options(&format!("--listen {listen}")).unwrap();
+        let without = options(&format!("--listen {listen}")).unwrap();
         let refused = Refused::NotLoopback(listen.parse().unwrap());
-        assert_eq!(options.check(), Err(refused));
+        assert_eq!(without.check(), Err(refused));
+        let with = format!("--listen {listen} --tls-cert c.pem --tls-key k.pem");
+        let with = options(&with).unwrap();
+        assert_eq!((with.check(), with.requires_tls()), (Ok(()), true));
     }
 
     #[test]
@@ -191,6 +223,9 @@ mod tests {
             "--account @:x",
             "--domain a@b",
             "--idle-timeout 0",
+            "--tls-cert c.pem",
+            "--tls-key k.pem",
+            "--require-tls",
         ] {
             assert!(options(line).is_err(), "{line}");
         }

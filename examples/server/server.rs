@@ -3,9 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 use tower_xmpp::flow::Event;
@@ -13,15 +13,20 @@ use tower_xmpp::host::{Conductor, Settings, conduct};
 use tracing::{Instrument, info, info_span, warn};
 
 use super::accounts::Accounts;
+use super::census::{Census, Counted};
 use super::entrance::Entrance;
 use super::options::Options;
 use super::site::Site;
 use super::stack::stack;
-use super::storage::{Failed, Storage, Unusable};
-use super::stream;
+use super::storage::{self, Failed, Storage};
+use super::stream::tcp;
+use super::tls;
 
-/// How often layers are told that time passes.
-const TICK: Duration = Duration::from_secs(5);
+/// How often it is looked whose time is over.
+const SECOND: Duration = Duration::from_secs(1);
+
+/// How often layers are told that time passes, in seconds.
+const TICK: u32 = 5;
 
 /// How long connections may take to end when the server does.
 const GRACE: Duration = Duration::from_secs(10);
@@ -32,9 +37,11 @@ pub enum CannotStart {
     #[error("cannot listen: {0}")]
     Listening(#[from] io::Error),
     #[error(transparent)]
-    Storage(#[from] Unusable),
+    Storage(#[from] storage::Unusable),
     #[error(transparent)]
     Reading(#[from] Failed),
+    #[error(transparent)]
+    Tls(#[from] tls::Unusable),
 }
 
 /// A server that runs.
@@ -42,7 +49,9 @@ pub struct Server {
     address: SocketAddr,
     site: Arc<Site>,
     shutdown: watch::Sender<bool>,
-    accepting: JoinHandle<()>,
+    accepting: JoinSet<()>,
+    clock: JoinHandle<()>,
+    entrance: Arc<Entrance>,
     conductor: Conductor,
     drivers: JoinSet<()>,
 }
@@ -50,6 +59,10 @@ pub struct Server {
 impl Server {
     /// Listens and serves, in tasks of its own.
     pub async fn start(options: &Options) -> Result<Self, CannotStart> {
+        let tls = match (&options.tls_cert, &options.tls_key) {
+            (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
+            _ => None,
+        };
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
 
@@ -71,12 +84,23 @@ impl Server {
             options.limits,
             is_over,
         ));
+        let census = Census::new(options.limits);
+        let mut accepting = JoinSet::new();
+        let entry = tcp::Entry {
+            entrance: entrance.clone(),
+            tls,
+            is_tls_required: options.requires_tls(),
+        };
+        let clients = move |socket, counted: &Counted| entry.clone().serve(socket, counted.refused);
+        accepting.spawn(accept(listener, entrance.clone(), census, clients));
         info!(%address, domain = %options.domain, "listening");
         Ok(Self {
             address,
             site,
             shutdown,
-            accepting: tokio::spawn(accept(listener, entrance)),
+            accepting,
+            clock: tokio::spawn(tick(entrance.clone())),
+            entrance,
             conductor,
             drivers,
         })
@@ -97,7 +121,9 @@ impl Server {
     pub async fn shut_down(mut self) {
         info!("shutting down");
         self.shutdown.send_replace(true);
-        let _ = self.accepting.await;
+        while self.accepting.join_next().await.is_some() {}
+        self.clock.abort();
+        self.entrance.expire_all_sessions().await;
         // The sessions have ended; what follows from it is finished.
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}
@@ -106,21 +132,43 @@ impl Server {
     }
 }
 
+/// Tells whom it concerns that time passes.
+async fn tick(entrance: Arc<Entrance>) {
+    let mut seconds = tokio::time::interval(SECOND);
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    for second in (0..TICK).cycle() {
+        seconds.tick().await;
+        entrance.expire_sessions(Instant::now()).await;
+        if second == 0 {
+            entrance.hear(Event::Tick).await;
+        }
+    }
+}
+
 /// Accepts until the server ends, then waits for the connections to end.
-async fn accept(listener: TcpListener, entrance: Arc<Entrance>) {
+async fn accept<F, Serve>(
+    listener: TcpListener,
+    entrance: Arc<Entrance>,
+    census: Arc<Census>,
+    serve: F,
+) where
+    F: Fn(TcpStream, &Counted) -> Serve,
+    Serve: Future<Output = ()> + Send + 'static,
+{
     let mut streams = JoinSet::new();
-    let mut ticks = tokio::time::interval(TICK);
     loop {
         tokio::select! {
             () = entrance.shutting_down() => break,
-            _ = ticks.tick() => entrance.hear(Event::Tick).await,
             Some(_) = streams.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => {
-                    let is_full = streams.len() >= entrance.limits().max_streams;
-                    let span = info_span!("client", %peer);
-                    let stream = stream::serve(entrance.clone(), socket, is_full);
-                    streams.spawn(stream.instrument(span));
+                    let Some(counted) = census.add(peer.ip()) else { continue };
+                    let stream = serve(socket, &counted);
+                    let counted = async move {
+                        stream.await;
+                        drop(counted);
+                    };
+                    streams.spawn(counted.instrument(info_span!("client", %peer)));
                 }
                 // Out of file descriptors, most likely: others may go away.
                 Err(error) => {

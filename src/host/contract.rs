@@ -138,3 +138,17 @@ pub struct Delivery {
 /// A delivery to a session that is no more.
 #[derive(Debug)]
 pub struct Undelivered(pub Box<Delivery>);
+
+impl Delivery {
+    /// What the host itself has to say to a session, outside of any pass.
+    pub fn new(session: FullJid, stanza: Stanza, fate: Fate, at: Time) -> Self {
+        Self {
+            session,
+            stanza,
+            fate,
+            by: None,
+            pass: PassId::default(),
+            at,
+        }
+    }
+}

@@ -34,6 +34,10 @@ namespaces! {
     TLS = "urn:ietf:params:xml:ns:xmpp-tls";
     /// SASL (RFC 6120 §6).
     SASL = "urn:ietf:params:xml:ns:xmpp-sasl";
+    /// SASL, the extensible profile (XEP-0388).
+    SASL2 = "urn:xmpp:sasl:2";
+    /// Resource binding with inline features (XEP-0386).
+    BIND2 = "urn:xmpp:bind:0";
     /// Resource binding (RFC 6120 §7).
     BIND = "urn:ietf:params:xml:ns:xmpp-bind";
     /// Session establishment, a relic of RFC 3921.

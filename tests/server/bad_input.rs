@@ -271,8 +271,8 @@ async fn a_client_that_stops_reading_loses_its_connection_and_holds_up_nobody() 
 async fn a_client_that_talks_too_fast_is_heard_more_slowly() {
     let server = server_with("--rate 10000").await;
     let mut alice = Client::bound(server.address(), "alice", "fast").await;
-    // A burst of four seconds' worth is free, two more seconds are not.
-    let much = " ".repeat(60_000);
+    // A burst of four seconds' worth is free, what is more is not.
+    let much = " ".repeat(80_000);
     let before = std::time::Instant::now();
     alice.send(&much).await;
     expect_unharmed(&server).await;

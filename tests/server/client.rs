@@ -2,14 +2,18 @@
 //! what it is told to, byte by byte, and reads what comes back.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use clap::Parser;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
+use tokio_rustls::rustls::{self, RootCertStore};
 use tower_xmpp::stanza::{Element, Frame, Limits, Reader, Stanza, Type};
 
 use super::example::options::Options;
@@ -33,9 +37,14 @@ pub async fn server_with(options: &str) -> Server {
 }
 
 pub struct Client {
-    socket: TcpStream,
+    socket: Box<dyn Socket>,
     reader: Reader,
 }
+
+/// What bytes go through.
+trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
 
 impl Client {
     /// A connection on which nothing has been said.
@@ -46,7 +55,7 @@ impl Client {
             ..Limits::default()
         };
         Self {
-            socket: TcpStream::connect(address).await.unwrap(),
+            socket: Box::new(TcpStream::connect(address).await.unwrap()),
             reader: Reader::new(limits),
         }
     }
@@ -90,11 +99,30 @@ impl Client {
 
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
+        self.socket.flush().await.unwrap();
     }
 
     /// The same for a server that may have hung up already.
     pub async fn try_send(&mut self, xml: &str) -> std::io::Result<()> {
         self.socket.write_all(xml.as_bytes()).await
+    }
+
+    /// Speaks TLS from now on, and believes this certificate.
+    pub async fn secure(self, certificate: CertificateDer<'static>) -> std::io::Result<Self> {
+        let mut roots = RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        let name = ServerName::try_from("example.org").unwrap();
+        let tls = TlsConnector::from(Arc::new(config));
+        Ok(Self {
+            socket: Box::new(tls.connect(name, self.socket).await?),
+            reader: Reader::new(Limits::default()),
+        })
     }
 
     pub async fn open_stream(&mut self) {
@@ -141,15 +169,25 @@ impl Client {
         .expect("nothing came")
     }
 
+    /// What comes next, but for questions whether it arrived (XEP-0198 §4).
+    async fn element(&mut self) -> Option<Frame> {
+        loop {
+            match self.frame().await {
+                Some(Frame::Nonza(element)) if element.is("r", "urn:xmpp:sm:3") => {}
+                frame => return frame,
+            }
+        }
+    }
+
     pub async fn stanza(&mut self) -> Stanza {
-        match self.frame().await {
+        match self.element().await {
             Some(Frame::Stanza(stanza)) => stanza,
             other => panic!("a stanza is expected, not {other:?}"),
         }
     }
 
     pub async fn nonza(&mut self) -> Element {
-        match self.frame().await {
+        match self.element().await {
             Some(Frame::Nonza(element)) => element,
             other => panic!("a nonza is expected, not {other:?}"),
         }
@@ -161,7 +199,7 @@ impl Client {
         assert_eq!(error.name(), "error");
         let named = error.first_child().map(|named| named.name().to_owned());
         assert_eq!(named.as_deref(), Some(condition), "{}", error.to_xml());
-        assert!(matches!(self.frame().await, Some(Frame::Close)));
+        assert!(matches!(self.element().await, Some(Frame::Close)));
         assert!(self.frame().await.is_none());
     }
 
@@ -179,6 +217,16 @@ impl Client {
         let answer = self.ask(PING).await;
         assert_eq!(answer.id(), Some("nothing"));
         assert!(answer.is_type(&Type::Result));
+    }
+
+    /// The connection is closed, whatever was written before.
+    pub async fn expect_hang_up(&mut self) {
+        timeout(PATIENCE, async {
+            let mut buffer = [0; 4096];
+            while let Ok(1..) = self.socket.read(&mut buffer).await {}
+        })
+        .await
+        .expect("the connection lives");
     }
 
     /// Leaves the connection without a word.

@@ -1,18 +1,22 @@
 //! The example server: the unit tests of its parts, and dialogues with the
 //! whole of it over TCP.
 
+mod acks;
 mod bad_input;
 mod chat;
 mod client;
+mod flood;
 mod layers;
 mod lifecycle;
 mod login;
 mod presence;
 mod process;
 mod rooms;
+mod sasl2;
 mod scripts;
 mod services;
 mod storage;
+mod tls;
 
 #[path = "../common/scripts.rs"]
 mod files;

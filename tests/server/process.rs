@@ -120,8 +120,8 @@ async fn the_log_tells_who_did_what_and_never_what_was_said() {
         "session begins session=alice@example.org/phone",
         "peer=127.0.0.1:",
         "from=\"alice@example.org/phone\" to=\"bob@example.org/desk\"",
-        "session ends session=alice@example.org/phone why=invalid-from",
-        "session ends session=bob@example.org/desk why=not-well-formed",
+        "stream ends session=alice@example.org/phone why=invalid-from",
+        "stream ends session=bob@example.org/desk why=not-well-formed",
         "shutting down",
     ] {
         assert!(log.contains(told), "{told:?} is not in\n{log}");
@@ -154,13 +154,18 @@ fn the_help_names_every_option() {
         "--account <NAME:PASSWORD>",
         "--data <DIR>",
         "--log <LEVEL>",
+        "--tls-cert <FILE>",
+        "--tls-key <FILE>",
+        "--require-tls",
         "--max-stanza <BYTES>",
         "--max-depth <LEVELS>",
         "--max-streams <COUNT>",
+        "--max-streams-per-address <COUNT>",
         "--rate <BYTES>",
         "--max-queue <BYTES>",
         "--login-timeout <SECONDS>",
         "--idle-timeout <SECONDS>",
+        "--resume-timeout <SECONDS>",
         "--help",
     ] {
         assert!(help.contains(option), "{option} is not in\n{help}");

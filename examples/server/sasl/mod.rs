@@ -45,7 +45,7 @@ pub enum Step {
 }
 
 /// The client has proven to be this account; the data goes with the news.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Success {
     pub account: BareJid,
     pub data: Option<Vec<u8>>,
@@ -63,6 +63,8 @@ pub struct Refused {
 pub enum Failure {
     #[error("aborted")]
     Aborted,
+    #[error("encryption-required")]
+    EncryptionRequired,
     #[error("incorrect-encoding")]
     IncorrectEncoding,
     #[error("invalid-authzid")]

@@ -1,40 +1,62 @@
-//! A client's connection over TCP, from accepting it to its end.
+//! A client's stream, from its first byte to its last words, whatever
+//! carries it.
 //!
 //! One task reads and lets what the client says enter the stack, one stanza
 //! after another; one task writes what the stack delivers (see [`queue`]).
+//! When the connection is lost, the session may live on (see
+//! [`session`](super::session)).
+//!
+//! ```text
+//! tcp              what carries streams, behind `transport` and `queue::Sink`
+//! inlet, throttle  bytes in, frames out, no faster than allowed
+//! framing, words   how headers, features and errors are written
+//! negotiation      from the first byte to a session; sasl2: all in one round
+//! talk             what a session says; admission: what it may say
+//! acks             stream management
+//! queue            what waits to be written
+//! ```
 
+pub mod acks;
 pub mod admission;
+mod framing;
 mod inlet;
 mod negotiation;
 pub mod queue;
+pub mod sasl2;
+mod talk;
+pub mod tcp;
 mod throttle;
-mod words;
+mod transport;
+mod welcome;
+pub mod words;
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::io::AsyncRead;
-use tokio::net::TcpStream;
+use jid::Jid;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_xmpp::flow::End;
-use tower_xmpp::stanza::{Element, Frame, Stanza, Type, ns};
+use tower_xmpp::stanza::Frame;
 use tracing::info;
 
-use super::entrance::Entrance;
-use super::random;
-use super::sessions::Session;
-use admission::{Admission, admit};
-use inlet::{Inlet, NoFrame};
-use negotiation::{Negotiation, Next};
-use queue::Queue;
+use super::entrance::{Birth, Entrance, Failed, Seat};
+use framing::Framing;
+pub use negotiation::Resumption;
+use negotiation::{Binding, Negotiation, Next, Tls};
+use queue::{Cut, Queue, Sink};
+use transport::{NoFrame, Transport};
+use welcome::welcome as greet;
 pub use words::Fault;
 
 /// How long a client may take to read its last words.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// How the reading of a stream came to its end.
+/// How long it may take to close its side when ours is closed.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// How a stream came to its end.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 enum Ending {
     #[error("the client closed the stream")]
@@ -44,181 +66,216 @@ enum Ending {
     /// What the client did, or did not do, ends the stream.
     #[error("{}: {}", .0.condition(), .0)]
     Fault(Fault),
-    /// Somebody else has finished the queue: the server shuts down, another
-    /// client bound the resource, or too much waited to be written.
-    #[error("it was ended from elsewhere")]
-    Finished,
+    /// Somebody else has ended it.
+    #[error("{0}")]
+    Cut(Cut),
 }
 
-/// Serves one connection to its end. If there are too many, that is soon.
-pub async fn serve(entrance: Arc<Entrance>, socket: TcpStream, is_one_too_many: bool) {
-    // Nothing is gained by waiting: the queue has coalesced what it could.
-    let _ = socket.set_nodelay(true);
-    let (read, write) = socket.into_split();
-    let overflow = Fault::QueueFull.to_xml();
-    let queue = Arc::new(Queue::new(entrance.limits().max_queue, overflow));
+/// What follows on a conversation.
+enum After {
+    Nothing,
+    /// The client now begins to speak TLS.
+    Tls,
+}
+
+/// Who serves a stream and how.
+pub struct Terms {
+    pub entrance: Arc<Entrance>,
+    framing: Framing,
+    tls: Tls,
+    /// There is no place for this client.
+    pub refused: Option<Fault>,
+}
+
+/// Serves a stream to its end; returns what carried it if the client now
+/// begins to speak TLS.
+async fn serve<T: Transport, S: Sink + 'static>(
+    terms: &Terms,
+    mut transport: T,
+    mut sink: S,
+) -> Option<(T, S)> {
+    let entrance = &*terms.entrance;
+    let queue = Arc::new(Queue::new(entrance.limits().max_queue, terms.framing));
     let mut writer = tokio::spawn({
         let queue = queue.clone();
         async move {
             // A connection that cannot be written to is over.
-            let _ = queue.write_to(write).await;
-            queue.finish("");
+            if queue.write_to(&mut sink).await.is_err() {
+                queue.cut(Cut::Broken);
+            }
+            sink
         }
     });
-
-    let mut inlet = Inlet::new(read, entrance.limits());
-    if is_one_too_many {
-        let mut negotiation = Negotiation::new(entrance.accounts());
-        last_words(
-            &queue,
-            &mut negotiation,
-            Ending::Fault(Fault::TooManyStreams),
-        );
-    }
-    let mut stream = pin!(converse(&entrance, &mut inlet, &queue));
-    tokio::select! {
-        () = &mut stream => {}
-        // Not cancelled: what has begun is finished, and the session ends in
-        // an orderly way.
-        () = entrance.shutting_down() => {
-            queue.finish(&Fault::Shutdown.to_xml());
-            stream.await;
+    let after = {
+        let mut stream = pin!(converse(terms, &mut transport, &queue));
+        tokio::select! {
+            after = &mut stream => after,
+            // Not cancelled: what has begun is finished, and the session ends
+            // in an orderly way.
+            () = entrance.shutting_down() => {
+                queue.close(Some(Fault::Shutdown), Cut::Shutdown);
+                stream.await
+            }
         }
-    }
-    if timeout(LINGER, &mut writer).await.is_err() {
+    };
+    let Ok(Ok(mut sink)) = timeout(LINGER, &mut writer).await else {
         writer.abort();
+        return None;
+    };
+    if let After::Tls = after {
+        return Some((transport, sink));
     }
+    if let Ok(Ok(())) = timeout(LINGER, sink.close()).await {
+        let _ = timeout(DRAIN, transport.drain()).await;
+    }
+    None
 }
 
 /// From the first byte to the last words, which are in the queue afterwards.
-async fn converse<R: AsyncRead + Unpin>(
-    entrance: &Entrance,
-    inlet: &mut Inlet<R>,
-    queue: &Arc<Queue>,
-) {
-    let mut negotiation = Negotiation::new(entrance.accounts());
-    let ending = match log_in(entrance, inlet, queue, &mut negotiation).await {
-        Err(ending) => ending,
-        Ok(session) => {
-            info!(session = %session.jid(), "session begins");
-            let ending = talk(entrance, inlet, queue, &session).await;
-            info!(session = %session.jid(), why = %ending, "session ends");
+async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Queue>) -> After {
+    let entrance = &*terms.entrance;
+    let mut negotiation = Negotiation::new(entrance.accounts(), terms.framing, terms.tls);
+    let logged_in = match terms.refused {
+        Some(fault) => Err(Ending::Fault(fault)),
+        None => log_in(entrance, transport, queue, &mut negotiation).await,
+    };
+    match logged_in {
+        Ok(Some(seat)) => {
+            let session = &seat.session;
+            let ending = talk::talk(entrance, transport, queue, session).await;
+            info!(session = %session.jid(), why = %ending, "stream ends");
+            // XEP-0198 §4: the client need not wonder what arrived.
+            if let (Ending::Closed, Some(handled)) = (ending, session.handled()) {
+                let _ = queue.words(&acks::answer(handled));
+            }
+            last_words(queue, &mut negotiation, ending);
             let how = match ending {
                 Ending::Closed => End::Clean,
                 _ => End::Lost,
             };
-            last_words(queue, &mut negotiation, ending);
-            entrance.end(&session, how).await;
-            return;
+            entrance.leave(seat, how, ending.may_resume()).await;
         }
-    };
-    info!(why = %ending, "no session came of it");
-    last_words(queue, &mut negotiation, ending);
+        Ok(None) => {
+            queue.cut(Cut::Read);
+            return After::Tls;
+        }
+        Err(ending) => {
+            info!(why = %ending, "no session came of it");
+            last_words(queue, &mut negotiation, ending);
+        }
+    }
+    After::Nothing
+}
+
+impl Ending {
+    /// Whether the client may want to go on where it was (XEP-0198 §5): not
+    /// if it has closed its stream, or has done what ends one.
+    fn may_resume(self) -> bool {
+        matches!(
+            self,
+            Self::Lost | Self::Fault(Fault::Silence) | Self::Cut(Cut::Broken | Cut::Resumed)
+        )
+    }
 }
 
 fn last_words(queue: &Queue, negotiation: &mut Negotiation, ending: Ending) {
     // RFC 6120 §4.9.1.1: our header comes first even then.
     if !negotiation.is_open() && matches!(ending, Ending::Fault(_)) {
-        write(queue, &negotiation.header());
+        let _ = queue.words(&negotiation.header());
     }
     match ending {
-        Ending::Closed => queue.finish(words::CLOSE),
-        Ending::Fault(fault) => queue.finish(&fault.to_xml()),
-        Ending::Lost | Ending::Finished => queue.finish(""),
+        Ending::Closed => queue.close(None, Cut::Read),
+        Ending::Fault(fault) => queue.close(Some(fault), Cut::Read),
+        Ending::Lost | Ending::Cut(_) => queue.cut(Cut::Read),
     }
 }
 
-async fn log_in<R: AsyncRead + Unpin>(
+/// Until the client has a session; `None` if it shall speak TLS now.
+async fn log_in<T: Transport>(
     entrance: &Entrance,
-    inlet: &mut Inlet<R>,
+    transport: &mut T,
     queue: &Arc<Queue>,
     negotiation: &mut Negotiation,
-) -> Result<Arc<Session>, Ending> {
+) -> Result<Option<Seat>, Ending> {
+    // A queue that takes no more ends the stream by itself.
+    let say = |words: &str| {
+        let _ = queue.words(words);
+    };
     let deadline = Instant::now() + entrance.limits().login_timeout;
     loop {
-        let frame = match timeout_at(deadline, hear(inlet, queue)).await {
+        let frame = match timeout_at(deadline, hear(transport, queue)).await {
             Ok(frame) => frame?,
             Err(_) => return Err(Ending::Fault(Fault::SlowLogin)),
         };
         match block_in_place(|| negotiation.take(frame)) {
-            Next::Say(words) => write(queue, &words),
+            Next::Say(words) => words.iter().for_each(|words| say(words)),
             Next::SayAndRestart(words) => {
-                write(queue, &words);
-                inlet.restart();
-                inlet.trust(entrance.limits());
+                say(&words);
+                transport.restart();
+                transport.trust();
             }
-            Next::Bind(binding) => {
-                let jid = binding.account.with_resource(&binding.resource);
-                let answer = negotiation::bound(&binding.request, &jid);
-                match entrance.begin(jid, queue, &answer).await {
-                    Ok(session) => return Ok(session),
-                    Err(condition) => {
-                        write(queue, &negotiation::refused(&binding.request, condition));
-                    }
+            Next::Secure(words) => {
+                say(&words);
+                return Ok(None);
+            }
+            Next::Bind(binding) => match bind(entrance, queue, &binding).await {
+                Ok(seat) => return Ok(Some(seat)),
+                Err(refusal) => say(&refusal),
+            },
+            Next::Resume(account, wish) => {
+                let tell = |_: &Jid, handled| say(&acks::resumed(&wish.id, handled));
+                match entrance.resume(&account, &wish, queue, tell).await {
+                    Ok(seat) => return Ok(Some(seat)),
+                    Err(failed) => say(&failed_to_resume(failed)?),
+                }
+            }
+            Next::Welcome(welcome) => {
+                transport.trust();
+                if let Some(seat) = greet(entrance, queue, negotiation, &welcome).await? {
+                    return Ok(Some(seat));
                 }
             }
             Next::Close => return Err(Ending::Closed),
             Next::Fail(words, fault) => {
-                write(queue, &words);
+                words.iter().for_each(|words| say(words));
                 return Err(Ending::Fault(fault));
             }
         }
     }
 }
 
-async fn talk<R: AsyncRead + Unpin>(
-    entrance: &Entrance,
-    inlet: &mut Inlet<R>,
-    queue: &Queue,
-    session: &Arc<Session>,
-) -> Ending {
-    let mut is_pinged = false;
-    loop {
-        let frame = match timeout(entrance.limits().idle_timeout, hear(inlet, queue)).await {
-            Ok(Ok(frame)) => frame,
-            Ok(Err(ending)) => return ending,
-            Err(_) if is_pinged => return Ending::Fault(Fault::Silence),
-            Err(_) => {
-                is_pinged = true;
-                entrance.tell(session, ping(entrance));
-                continue;
-            }
-        };
-        is_pinged = false;
-        match frame {
-            Frame::Stanza(stanza) => match admit(stanza, session.jid()) {
-                Admission::Enter(stanza) => entrance.say(session, stanza).await,
-                Admission::Refuse(reply) => entrance.tell(session, reply),
-                Admission::Ignore => {}
-                Admission::End(fault) => return Ending::Fault(fault),
-            },
-            Frame::Close => return Ending::Closed,
-            _ => return Ending::Fault(Fault::UnsupportedStanzaType),
-        }
+/// RFC 6120 §7
+async fn bind(entrance: &Entrance, queue: &Arc<Queue>, binding: &Binding) -> Result<Seat, String> {
+    let birth = Birth {
+        jid: binding.account.with_resource(&binding.resource),
+        queue: queue.clone(),
+        sm: None,
+        enabled: vec![],
+    };
+    let answer = negotiation::bound(&binding.request, &birth.jid);
+    let greet = |_: Option<&str>| {
+        let _ = queue.stanza(&answer);
+    };
+    let born = entrance.begin(birth, greet).await;
+    born.map_err(|condition| negotiation::refused(&binding.request, condition, queue.framing()))
+}
+
+fn failed_to_resume(failed: Failed) -> Result<String, Ending> {
+    match failed {
+        // XEP-0198 §5
+        Failed::Gone(handled) => Ok(acks::failed("item-not-found", handled)),
+        Failed::Fault(fault) => Err(Ending::Fault(fault)),
     }
 }
 
-/// What the client says next, unless the stream is finished from elsewhere.
-async fn hear<R: AsyncRead + Unpin>(inlet: &mut Inlet<R>, queue: &Queue) -> Result<Frame, Ending> {
+/// What the client hears next, unless the stream is ended from elsewhere.
+async fn hear<T: Transport>(transport: &mut T, queue: &Queue) -> Result<Frame, Ending> {
     tokio::select! {
         biased;
-        () = queue.finished() => Err(Ending::Finished),
-        frame = inlet.next() => frame.map_err(|no_frame| match no_frame {
+        cut = queue.when_cut() => Err(Ending::Cut(cut)),
+        frame = transport.next() => frame.map_err(|no_frame| match no_frame {
             NoFrame::Lost => Ending::Lost,
             NoFrame::Fault(fault) => Ending::Fault(fault),
         }),
     }
-}
-
-/// What is no stanza and thus not the stack's: headers, features, SASL.
-fn write(queue: &Queue, words: &str) {
-    // A queue that takes no more ends the stream by itself.
-    let _ = queue.append(|out| out.extend_from_slice(words.as_bytes()));
-}
-
-/// Asks whether the client is still there (XEP-0199 §4.1).
-fn ping(entrance: &Entrance) -> Stanza {
-    Stanza::iq(Type::Get, &random::id())
-        .with_from(entrance.accounts().domain().clone())
-        .with_child(Element::new("ping", ns::PING))
 }

@@ -1,6 +1,7 @@
 //! How a client gets from its first byte to a session (RFC 6120 §4.3): open
-//! the stream, log in, open it anew, bind a resource. Pure but for the
-//! accounts it asks: frames go in, what to do comes out.
+//! the stream, secure it, log in, open it anew, bind a resource or resume a
+//! session; or all in one go, with SASL2. Pure but for the accounts it asks:
+//! frames go in, what to do comes out.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -11,11 +12,10 @@ use tracing::info;
 
 use super::super::accounts::Accounts;
 use super::super::random;
-use super::super::sasl::{self, Exchange, Failure, MECHANISMS, Mechanism, Refused, Step};
-use super::words::{Fault, escape};
-
-const SASL: &str = "urn:ietf:params:xml:ns:xmpp-sasl";
-const BIND: &str = "urn:ietf:params:xml:ns:xmpp-bind";
+use super::super::sasl::{self, Exchange, Failure, MECHANISMS, Mechanism, Refused, Step, Success};
+use super::framing::Framing;
+use super::sasl2::{self, Wishes};
+use super::words::Fault;
 
 /// How often one stream may fail to log in (RFC 6120 §6.4.5: between two and
 /// five).
@@ -24,29 +24,63 @@ const TRIES: u8 = 3;
 pub struct Negotiation {
     accounts: Arc<Accounts>,
     domain: BareJid,
+    framing: Framing,
+    tls: Tls,
     phase: Phase,
+    /// Who the client says it is, in the stream's header.
+    from: Option<String>,
     tries: u8,
     is_open: bool,
 }
 
+/// What a stream has to do with TLS (RFC 6120 §5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tls {
+    /// There is none to offer, or it is on already.
+    Done,
+    /// The client may secure the stream.
+    Offered,
+    /// It must, before it logs in.
+    Required,
+}
+
 enum Phase {
-    Anonymous(Option<Exchange>),
+    Anonymous(Option<Attempt>),
     Authenticated(BareJid),
 }
 
-/// What to do about a frame.
+/// A login under way, in one of two profiles.
+struct Attempt {
+    exchange: Exchange,
+    profile: Profile,
+}
+
+enum Profile {
+    /// RFC 6120 §6
+    Classic,
+    /// XEP-0388, with what the client wants to have done on the way.
+    Sasl2(Box<Wishes>),
+}
+
+/// What to do about a frame. All words are elements on their own.
 #[derive(Debug)]
 pub enum Next {
     /// Write this and read on.
-    Say(String),
+    Say(Vec<String>),
     /// Write this, then expect a new stream (RFC 6120 §6.4.6).
     SayAndRestart(String),
+    /// Write this, then speak TLS.
+    Secure(String),
     /// Make a session and answer the request with [`bound`].
     Bind(Binding),
+    /// Go on with a session of this account (XEP-0198 §5).
+    Resume(BareJid, Resumption),
+    /// The client has logged in by SASL2: do what it wishes, and say so.
+    Welcome(Welcome),
     /// The client has closed the stream.
     Close,
     /// End the stream; say this first.
-    Fail(String, Fault),
+    Fail(Option<String>, Fault),
 }
 
 /// A request to bind a resource (RFC 6120 §7).
@@ -57,12 +91,30 @@ pub struct Binding {
     pub request: Stanza,
 }
 
+/// A request to go on with an earlier session.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Resumption {
+    pub id: String,
+    /// How many of our stanzas the client has.
+    pub h: u32,
+}
+
+/// A login by SASL2 has succeeded.
+#[derive(Debug)]
+pub struct Welcome {
+    pub success: Success,
+    pub wishes: Wishes,
+}
+
 impl Negotiation {
-    pub fn new(accounts: Arc<Accounts>) -> Self {
+    pub fn new(accounts: Arc<Accounts>, framing: Framing, tls: Tls) -> Self {
         Self {
             domain: accounts.domain().clone(),
             accounts,
+            framing,
+            tls,
             phase: Phase::Anonymous(None),
+            from: None,
             tries: TRIES,
             is_open: false,
         }
@@ -77,14 +129,12 @@ impl Negotiation {
     /// (RFC 6120 §4.9.1.1).
     pub fn header(&mut self) -> String {
         self.is_open = true;
-        format!(
-            "<?xml version='1.0'?><stream:stream xmlns='{}' xmlns:stream='{}' \
-             from='{}' id='{}' version='1.0' xml:lang='en'>",
-            ns::CLIENT,
-            ns::STREAMS,
-            escape(self.domain.as_str()),
-            random::id(),
-        )
+        self.framing.open(self.domain.as_str(), &random::id())
+    }
+
+    /// The features of a stream that has a session.
+    pub fn features_of_session(&self) -> String {
+        self.framing.features(IN_SESSION)
     }
 
     /// Checking a password takes milliseconds of computing: call it where
@@ -95,7 +145,7 @@ impl Negotiation {
             Frame::Close => Next::Close,
             Frame::Nonza(element) => self.nonza(&element),
             Frame::Stanza(stanza) => self.stanza(stanza),
-            _ => Next::Fail(String::new(), Fault::UnsupportedStanzaType),
+            _ => Next::Fail(None, Fault::UnsupportedStanzaType),
         }
     }
 
@@ -114,100 +164,213 @@ impl Negotiation {
             .and_then(|major| major.parse::<u32>().ok())
             .is_some_and(|major| major >= 1);
         if header.content != ns::CLIENT {
-            Next::Fail(said, Fault::InvalidNamespace)
+            Next::Fail(Some(said), Fault::InvalidNamespace)
         } else if !to_us {
-            Next::Fail(said, Fault::HostUnknown)
+            Next::Fail(Some(said), Fault::HostUnknown)
         } else if !is_current {
-            Next::Fail(said, Fault::UnsupportedVersion)
+            Next::Fail(Some(said), Fault::UnsupportedVersion)
         } else {
-            Next::Say(said + &self.features())
+            self.from.clone_from(&header.from);
+            Next::Say(vec![said, self.features()])
         }
     }
 
-    fn features(&self) -> String {
-        match &self.phase {
-            Phase::Anonymous(_) => {
-                let mechanisms: String = MECHANISMS
-                    .iter()
-                    .map(|mechanism| format!("<mechanism>{}</mechanism>", mechanism.name()))
-                    .collect();
-                format!(
-                    "<stream:features><mechanisms xmlns='{SASL}'>{mechanisms}</mechanisms>\
-                     </stream:features>"
-                )
+    /// What the stream offers now.
+    pub fn features(&self) -> String {
+        self.framing.features(&self.offers())
+    }
+
+    fn offers(&self) -> String {
+        let mechanisms = || -> String {
+            MECHANISMS
+                .iter()
+                .map(|mechanism| format!("<mechanism>{}</mechanism>", mechanism.name()))
+                .collect()
+        };
+        match (&self.phase, self.tls) {
+            (Phase::Anonymous(_), Tls::Required) => {
+                format!("<starttls xmlns='{}'><required/></starttls>", ns::TLS)
+            }
+            (Phase::Anonymous(_), tls) => {
+                let offer = match tls {
+                    Tls::Offered => format!("<starttls xmlns='{}'/>", ns::TLS),
+                    _ => String::new(),
+                };
+                let mechanisms = mechanisms();
+                let sasl2 = sasl2::offer(&mechanisms);
+                let sasl = ns::SASL;
+                format!("{offer}<mechanisms xmlns='{sasl}'>{mechanisms}</mechanisms>{sasl2}")
             }
             // Deliberately without the session feature of RFC 3921: clients
             // that see it wait for it. It is answered all the same.
-            Phase::Authenticated(_) => {
-                format!("<stream:features><bind xmlns='{BIND}'/></stream:features>")
+            (Phase::Authenticated(_), _) => {
+                format!("<bind xmlns='{}'/>{IN_SESSION}", ns::BIND)
             }
         }
     }
 
     fn nonza(&mut self, element: &Element) -> Next {
-        let Phase::Anonymous(exchange) = &mut self.phase else {
-            return Next::Fail(String::new(), Fault::UnsupportedStanzaType);
-        };
-        let element = element.view();
-        let step = if element.is("auth", SASL) {
-            begin(element.attr("mechanism"), &element.text())
-        } else if element.is("response", SASL) {
-            match (exchange.take(), sasl::decode(&element.text())) {
-                (Some(exchange), Ok(data)) => Ok((exchange, Some(data.unwrap_or_default()))),
-                (None, _) => Err(Failure::MalformedRequest),
-                (_, Err(failure)) => Err(failure),
+        match &mut self.phase {
+            Phase::Anonymous(_) if element.has_ns(ns::SASL) => self.classic(element),
+            Phase::Anonymous(_) if element.has_ns(ns::SASL2) => self.sasl2(element),
+            Phase::Anonymous(None) if element.is("starttls", ns::TLS) && self.tls != Tls::Done => {
+                self.tls = Tls::Done;
+                self.is_open = false;
+                Next::Secure(format!("<proceed xmlns='{}'/>", ns::TLS))
             }
-        } else if element.is("abort", SASL) {
-            Err(Failure::Aborted)
-        } else {
+            Phase::Authenticated(account) if element.is("resume", ns::SM) => {
+                Next::Resume(account.clone(), Resumption::read(element.view()))
+            }
+            // XEP-0198 §3: first there must be a session.
+            Phase::Authenticated(_) if element.is("enable", ns::SM) => {
+                Next::Say(vec![super::acks::failed("unexpected-request", None)])
+            }
             // RFC 6120 §4.9.3.12
-            return Next::Fail(String::new(), Fault::NotAuthorized);
-        };
-        *exchange = None;
-        let step = step.map_err(Refused::from);
-        let step = step.and_then(|(exchange, data)| match data {
-            Some(data) => exchange.respond(&data, &self.accounts, &random::id()),
-            None => Ok(Step::Challenge(exchange, vec![])),
-        });
-        self.step(step)
+            Phase::Anonymous(_) => Next::Fail(None, Fault::NotAuthorized),
+            Phase::Authenticated(_) => Next::Fail(None, Fault::UnsupportedStanzaType),
+        }
     }
 
-    fn step(&mut self, step: Result<Step, Refused>) -> Next {
-        match step {
-            Ok(Step::Challenge(exchange, challenge)) => {
-                self.phase = Phase::Anonymous(Some(exchange));
+    /// RFC 6120 §6.4
+    fn classic(&mut self, element: &Element) -> Next {
+        let attempt = match element.name() {
+            "auth" => self.begin(element.attr("mechanism"), Profile::Classic),
+            "response" => self.attempt(),
+            "abort" => Err(Failure::Aborted),
+            _ => return Next::Fail(None, Fault::NotAuthorized),
+        };
+        let data = sasl::decode(&element.text());
+        let is_first = element.name() == "auth";
+        self.advance(
+            attempt,
+            data.map(|data| data.or((!is_first).then(Vec::new))),
+        )
+    }
+
+    /// XEP-0388 §2
+    fn sasl2(&mut self, element: &Element) -> Next {
+        let (attempt, data) = match element.name() {
+            "authenticate" => {
+                let wishes = Box::new(Wishes::read(element.view()));
+                let first = element.child("initial-response", ns::SASL2);
+                (
+                    self.begin(element.attr("mechanism"), Profile::Sasl2(wishes)),
+                    first.map(|first| sasl2::decode(&first.text())).transpose(),
+                )
+            }
+            "response" => (self.attempt(), sasl2::decode(&element.text()).map(Some)),
+            "abort" => (Err(Failure::Aborted), Ok(None)),
+            _ => return Next::Fail(None, Fault::NotAuthorized),
+        };
+        match attempt {
+            Ok(_) => self.advance(attempt, data),
+            Err(failure) => self.refuse_sasl2(failure.into()),
+        }
+    }
+
+    fn begin(&mut self, mechanism: Option<&str>, profile: Profile) -> Result<Attempt, Failure> {
+        if self.tls == Tls::Required {
+            return Err(Failure::EncryptionRequired);
+        }
+        let mechanism = Mechanism::named(mechanism.unwrap_or_default())?;
+        Ok(Attempt {
+            exchange: Exchange::begin(mechanism),
+            profile,
+        })
+    }
+
+    /// The login that is under way; there is none afterwards.
+    fn attempt(&mut self) -> Result<Attempt, Failure> {
+        match &mut self.phase {
+            Phase::Anonymous(attempt) => attempt.take().ok_or(Failure::MalformedRequest),
+            Phase::Authenticated(_) => Err(Failure::MalformedRequest),
+        }
+    }
+
+    fn advance(
+        &mut self,
+        attempt: Result<Attempt, Failure>,
+        data: Result<Option<Vec<u8>>, Failure>,
+    ) -> Next {
+        self.phase = Phase::Anonymous(None);
+        let Attempt { exchange, profile } = match attempt {
+            Ok(attempt) => attempt,
+            Err(failure) => return self.refuse(failure.into()),
+        };
+        let step = match data {
+            Ok(Some(data)) => exchange.respond(&data, &self.accounts, &random::id()),
+            Ok(None) => Ok(Step::Challenge(exchange, vec![])),
+            Err(failure) => Err(failure.into()),
+        };
+        match (step, profile) {
+            (Ok(Step::Challenge(exchange, challenge)), profile) => {
+                let xmlns = profile.namespace();
+                self.phase = Phase::Anonymous(Some(Attempt { exchange, profile }));
                 let challenge = sasl::encode(&challenge);
-                Next::Say(format!("<challenge xmlns='{SASL}'>{challenge}</challenge>"))
+                Next::Say(vec![format!(
+                    "<challenge xmlns='{xmlns}'>{challenge}</challenge>"
+                )])
             }
-            Ok(Step::Success(success)) => {
-                self.phase = Phase::Authenticated(success.account);
+            (Ok(Step::Success(success)), Profile::Classic) => {
                 let data = success.data.map(|data| sasl::encode(&data));
+                self.phase = Phase::Authenticated(success.account);
                 let data = data.unwrap_or_default();
-                Next::SayAndRestart(format!("<success xmlns='{SASL}'>{data}</success>"))
+                Next::SayAndRestart(format!("<success xmlns='{}'>{data}</success>", ns::SASL))
             }
-            Err(Refused { failure, name }) => {
-                self.tries -= 1;
-                info!(name = name.as_deref().map(NodeRef::as_str), %failure, "login failed");
-                let failure = format!("<failure xmlns='{SASL}'><{failure}/></failure>");
-                match self.tries {
-                    0 => Next::Fail(failure, Fault::TooManyTries),
-                    _ => Next::Say(failure),
-                }
+            // XEP-0388 §2.4: the header must not name somebody else.
+            (Ok(Step::Success(success)), Profile::Sasl2(_)) if !self.is_from(&success.account) => {
+                self.refuse_sasl2(Failure::InvalidAuthzid.into())
             }
+            (Ok(Step::Success(success)), Profile::Sasl2(wishes)) => {
+                self.phase = Phase::Authenticated(success.account.clone());
+                Next::Welcome(Welcome {
+                    success,
+                    wishes: *wishes,
+                })
+            }
+            (Err(refused), Profile::Classic) => self.refuse(refused),
+            (Err(refused), Profile::Sasl2(_)) => self.refuse_sasl2(refused),
+        }
+    }
+
+    fn is_from(&self, account: &BareJid) -> bool {
+        let from = self.from.as_deref().map(jid::Jid::new);
+        from.is_none_or(|from| from.is_ok_and(|from| from.to_bare() == *account))
+    }
+
+    fn refuse(&mut self, refused: Refused) -> Next {
+        let failure = refused.failure;
+        let said = format!("<failure xmlns='{}'><{failure}/></failure>", ns::SASL);
+        self.tried(&refused, said)
+    }
+
+    fn refuse_sasl2(&mut self, refused: Refused) -> Next {
+        let said = sasl2::failure(refused.failure);
+        self.tried(&refused, said)
+    }
+
+    fn tried(&mut self, refused: &Refused, said: String) -> Next {
+        let Refused { failure, name } = refused;
+        self.phase = Phase::Anonymous(None);
+        self.tries -= 1;
+        info!(name = name.as_deref().map(NodeRef::as_str), %failure, "login failed");
+        match self.tries {
+            0 => Next::Fail(Some(said), Fault::TooManyTries),
+            _ => Next::Say(vec![said]),
         }
     }
 
     fn stanza(&mut self, stanza: Stanza) -> Next {
         let Phase::Authenticated(account) = &self.phase else {
-            return Next::Fail(String::new(), Fault::NotAuthorized);
+            return Next::Fail(None, Fault::NotAuthorized);
         };
         let Some(bind) = stanza
-            .child("bind", BIND)
+            .child("bind", ns::BIND)
             .filter(|_| stanza.is_type(&Type::Set))
         else {
-            return Next::Fail(String::new(), Fault::NotAuthorized);
+            return Next::Fail(None, Fault::NotAuthorized);
         };
-        let wish = bind.child("resource", BIND).map(ElementRef::text);
+        let wish = bind.child("resource", ns::BIND).map(ElementRef::text);
         let resource = match wish.as_deref() {
             None | Some("") => ResourcePart::new(&random::id()).map(Cow::into_owned),
             Some(wish) => ResourcePart::new(wish).map(Cow::into_owned),
@@ -219,27 +382,51 @@ impl Negotiation {
                 request: stanza,
             }),
             // RFC 6120 §7.7.2.1
-            Err(_) => Next::Say(refused(&stanza, Condition::BadRequest)),
+            Err(_) => Next::Say(vec![refused(&stanza, Condition::BadRequest, self.framing)]),
+        }
+    }
+}
+
+/// What a client may do that has a session: stream management and client
+/// state indication.
+const IN_SESSION: &str = "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/>";
+
+impl Profile {
+    fn namespace(&self) -> &'static str {
+        match self {
+            Self::Classic => ns::SASL,
+            Self::Sasl2(_) => ns::SASL2,
+        }
+    }
+}
+
+impl Resumption {
+    /// Reads `<resume/>`. What is none names no session.
+    pub fn read(resume: ElementRef<'_>) -> Self {
+        let h = resume.attr("h").and_then(|h| h.trim().parse().ok());
+        match (resume.attr("previd"), h) {
+            (Some(id), Some(h)) => Self { id: id.into(), h },
+            _ => Self {
+                id: String::new(),
+                h: 0,
+            },
         }
     }
 }
 
 /// The answer to a request that was granted.
 pub fn bound(request: &Stanza, session: &jid::FullJid) -> Stanza {
-    let jid = Element::new("jid", BIND).with_text(session.as_str());
-    let bind = Element::new("bind", BIND).with_child(jid);
+    let jid = Element::new("jid", ns::BIND).with_text(session.as_str());
+    let bind = Element::new("bind", ns::BIND).with_child(jid);
     Stanza::iq(Type::Result, request.id().unwrap_or_default()).with_child(bind)
 }
 
 /// The answer to a request that was not granted.
-pub fn refused(request: &Stanza, condition: Condition) -> String {
-    request
-        .error_reply(&condition.into())
-        .map(|reply| reply.to_xml())
-        .unwrap_or_default()
-}
-
-fn begin(mechanism: Option<&str>, text: &str) -> Result<(Exchange, Option<Vec<u8>>), Failure> {
-    let mechanism = Mechanism::named(mechanism.unwrap_or_default())?;
-    Ok((Exchange::begin(mechanism), sasl::decode(text)?))
+pub fn refused(request: &Stanza, condition: Condition, framing: Framing) -> String {
+    let Some(reply) = request.error_reply(&condition.into()) else {
+        return String::new();
+    };
+    let mut words = vec![];
+    reply.write(&mut words, framing.form());
+    String::from_utf8(words).unwrap_or_default()
 }

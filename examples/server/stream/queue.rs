@@ -2,29 +2,51 @@
 //! one task writes out, as much as there is in one go. It is bounded; a
 //! client that does not read loses its own connection and holds up nobody.
 
-use std::sync::Mutex;
+use std::io;
+use std::sync::{Mutex, MutexGuard};
 
-use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::Notify;
+use tower_xmpp::stanza::Stanza;
+
+use super::framing::Framing;
+use super::words::Fault;
 
 /// A buffer that grew beyond this is given back once it is written.
-const KEEP: usize = 16 * 1024;
+const KEEP: usize = 4 * 1024;
 
 pub struct Queue {
     state: Mutex<State>,
     /// Wakes the writer.
     filled: Notify,
     /// Wakes the reader of the stream, which then ends too.
-    finished: Notify,
+    cut: Notify,
     limit: usize,
-    /// Written in place of what there is no room for.
-    overflow: String,
+    framing: Framing,
 }
 
 #[derive(Default)]
 struct State {
     waiting: Vec<u8>,
-    finished: bool,
+    /// Where each message ends, where the framing has messages.
+    ends: Vec<usize>,
+    cut: Option<Cut>,
+}
+
+/// Who ended a stream, and thereby what becomes of its session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Cut {
+    #[error("its reader has ended it")]
+    Read,
+    #[error("it could not be written to")]
+    Broken,
+    #[error("too much waited for a client that does not read")]
+    Overflow,
+    #[error("another client has bound the resource")]
+    Conflict,
+    #[error("the session goes on in another stream")]
+    Resumed,
+    #[error("the server is shutting down")]
+    Shutdown,
 }
 
 /// The stream is over, or is now, because there was no room.
@@ -34,87 +56,157 @@ pub enum Refused {
     Finished,
 }
 
+/// Where what waits is written to.
+pub trait Sink: Send {
+    /// Writes all of it; `ends` says where each message ends, if the framing
+    /// has messages.
+    fn write(
+        &mut self,
+        bytes: &[u8],
+        ends: &[usize],
+    ) -> impl Future<Output = io::Result<()>> + Send;
+
+    /// Nothing more will come.
+    fn close(&mut self) -> impl Future<Output = io::Result<()>> + Send;
+}
+
 impl Queue {
     /// At most `limit` bytes wait. What does not fit is not written; instead
-    /// `overflow` ends the stream.
-    pub fn new(limit: usize, overflow: String) -> Self {
+    /// the stream ends.
+    pub fn new(limit: usize, framing: Framing) -> Self {
         Self {
             state: Mutex::default(),
             filled: Notify::new(),
-            finished: Notify::new(),
+            cut: Notify::new(),
             limit,
-            overflow,
+            framing,
         }
     }
 
-    /// Appends what `write` writes: all of it or nothing. Never waits.
-    pub fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
-        let mut state = self.state.lock().unwrap();
-        if state.finished {
+    pub fn framing(&self) -> Framing {
+        self.framing
+    }
+
+    /// Appends a stanza: all of it or nothing. Never waits.
+    pub fn stanza(&self, stanza: &Stanza) -> Result<(), Refused> {
+        self.append(|out| stanza.write(out, self.framing.form()))
+    }
+
+    /// The same for an element that is no stanza, or our header.
+    pub fn words(&self, words: &str) -> Result<(), Refused> {
+        self.append(|out| out.extend_from_slice(words.as_bytes()))
+    }
+
+    fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
+        let mut state = self.state();
+        if state.cut.is_some() {
             return Err(Refused::Finished);
         }
         let before = state.waiting.len();
         write(&mut state.waiting);
         if state.waiting.len() > self.limit {
             state.waiting.truncate(before);
-            state.waiting.extend_from_slice(self.overflow.as_bytes());
-            state.finished = true;
-            self.finished.notify_one();
-            self.filled.notify_one();
+            self.say_last(&mut state, Some(Fault::QueueFull));
+            self.finish(&mut state, Cut::Overflow);
             return Err(Refused::Full);
         }
+        self.mark_end(&mut state);
         if before == 0 {
             self.filled.notify_one();
         }
         Ok(())
     }
 
-    /// Ends the stream after what waits and these last words. Who comes
-    /// second is not heard.
-    pub fn finish(&self, last_words: &str) {
-        let mut state = self.state.lock().unwrap();
-        if !state.finished {
-            state.waiting.extend_from_slice(last_words.as_bytes());
-            state.finished = true;
-            self.finished.notify_one();
-            self.filled.notify_one();
+    /// Ends the stream after what waits, with an error if there is a fault.
+    /// Who comes second is not heard.
+    pub fn close(&self, fault: Option<Fault>, cut: Cut) {
+        let mut state = self.state();
+        if state.cut.is_none() {
+            self.say_last(&mut state, fault);
+            self.finish(&mut state, cut);
         }
     }
 
-    /// Resolves, once, when the stream was finished by whomever.
-    pub async fn finished(&self) {
-        self.finished.notified().await;
+    /// Ends it without a word.
+    pub fn cut(&self, cut: Cut) {
+        let mut state = self.state();
+        if state.cut.is_none() {
+            self.finish(&mut state, cut);
+        }
     }
 
-    /// Writes until the stream is finished and all is written.
-    pub async fn write_to(&self, mut sink: impl AsyncWrite + Unpin) -> std::io::Result<()> {
-        let mut chunk = Vec::new();
+    /// Resolves when the stream was ended by whomever.
+    pub async fn when_cut(&self) -> Cut {
+        loop {
+            if let Some(cut) = self.state().cut {
+                return cut;
+            }
+            self.cut.notified().await;
+        }
+    }
+
+    /// Writes until the stream has ended and all is written.
+    pub async fn write_to(&self, sink: &mut impl Sink) -> io::Result<()> {
+        let mut chunk = State::default();
         while self.take(&mut chunk).await {
-            sink.write_all(&chunk).await?;
-            chunk.clear();
-            chunk.shrink_to(KEEP);
+            sink.write(&chunk.waiting, &chunk.ends).await?;
+            chunk.waiting.clear();
+            chunk.waiting.shrink_to(KEEP);
+            chunk.ends.clear();
+            chunk.ends.shrink_to(KEEP / size_of::<usize>());
         }
-        sink.shutdown().await
+        Ok(())
     }
 
     /// Swaps what waits into the empty `chunk`; false when nothing will come.
-    async fn take(&self, chunk: &mut Vec<u8>) -> bool {
+    async fn take(&self, chunk: &mut State) -> bool {
         loop {
             {
-                let mut state = self.state.lock().unwrap();
+                let mut state = self.state();
                 if !state.waiting.is_empty() {
-                    std::mem::swap(&mut state.waiting, chunk);
+                    std::mem::swap(&mut state.waiting, &mut chunk.waiting);
+                    std::mem::swap(&mut state.ends, &mut chunk.ends);
                     return true;
                 }
-                if state.finished {
+                if state.cut.is_some() {
                     return false;
                 }
             }
+            // An idle client keeps no buffer.
+            chunk.waiting = Vec::new();
+            chunk.ends = Vec::new();
             self.filled.notified().await;
             // Who is just writing to this client may have more for it: under
             // load many stanzas leave with one system call.
             tokio::task::yield_now().await;
         }
+    }
+
+    fn say_last(&self, state: &mut State, fault: Option<Fault>) {
+        if let Some(fault) = fault {
+            let error = self.framing.error(fault);
+            state.waiting.extend_from_slice(error.as_bytes());
+            self.mark_end(state);
+        }
+        let close = self.framing.close();
+        state.waiting.extend_from_slice(close.as_bytes());
+        self.mark_end(state);
+    }
+
+    fn finish(&self, state: &mut State, cut: Cut) {
+        state.cut = Some(cut);
+        self.cut.notify_one();
+        self.filled.notify_one();
+    }
+
+    fn mark_end(&self, state: &mut State) {
+        if self.framing == Framing::WebSocket {
+            state.ends.push(state.waiting.len());
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 }
 
@@ -122,51 +214,72 @@ impl Queue {
 mod tests {
     use super::*;
 
-    fn queue() -> Queue {
-        Queue::new(8, "FULL".into())
+    #[derive(Default)]
+    struct Written(String, Vec<usize>);
+
+    impl Sink for Written {
+        async fn write(&mut self, bytes: &[u8], ends: &[usize]) -> io::Result<()> {
+            self.0.push_str(std::str::from_utf8(bytes).unwrap());
+            self.1.extend(ends);
+            Ok(())
+        }
+
+        async fn close(&mut self) -> io::Result<()> {
+            Ok(())
+        }
     }
 
-    fn put(queue: &Queue, text: &str) -> Result<(), Refused> {
-        queue.append(|out| out.extend_from_slice(text.as_bytes()))
-    }
-
-    async fn written(queue: &Queue) -> String {
-        let mut sink = vec![];
+    async fn written(queue: &Queue) -> Written {
+        let mut sink = Written::default();
         queue.write_to(&mut sink).await.unwrap();
-        String::from_utf8(sink).unwrap()
+        sink
     }
 
     #[tokio::test]
     async fn what_is_appended_is_written_in_order_and_then_the_last_words() {
-        let queue = queue();
-        assert_eq!(put(&queue, "abc"), Ok(()));
-        assert_eq!(put(&queue, "def"), Ok(()));
-        queue.finish("the end");
-        assert_eq!(put(&queue, "g"), Err(Refused::Finished));
-        queue.finish("once more");
-        queue.finished().await;
-        assert_eq!(written(&queue).await, "abcdefthe end");
+        let queue = Queue::new(8, Framing::Tcp);
+        assert_eq!(queue.words("abc"), Ok(()));
+        assert_eq!(queue.words("def"), Ok(()));
+        queue.close(None, Cut::Read);
+        assert_eq!(queue.words("g"), Err(Refused::Finished));
+        queue.close(None, Cut::Shutdown);
+        queue.cut(Cut::Broken);
+        assert_eq!(queue.when_cut().await, Cut::Read);
+        assert_eq!(written(&queue).await.0, "abcdef</stream:stream>");
     }
 
     #[tokio::test]
     async fn what_does_not_fit_ends_the_stream_behind_what_did() {
-        let queue = queue();
-        assert_eq!(put(&queue, "abcdefgh"), Ok(()));
-        assert_eq!(put(&queue, "i"), Err(Refused::Full));
-        assert_eq!(put(&queue, "j"), Err(Refused::Finished));
-        queue.finished().await;
-        assert_eq!(written(&queue).await, "abcdefghFULL");
+        let queue = Queue::new(8, Framing::Tcp);
+        assert_eq!(queue.words("abcdefgh"), Ok(()));
+        assert_eq!(queue.words("i"), Err(Refused::Full));
+        assert_eq!(queue.words("j"), Err(Refused::Finished));
+        assert_eq!(queue.when_cut().await, Cut::Overflow);
+        let text = written(&queue).await.0;
+        assert!(text.starts_with("abcdefgh<stream:error><policy-violation "));
+        assert!(text.ends_with("</stream:error></stream:stream>"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn where_there_are_messages_their_ends_are_kept() {
+        let queue = Queue::new(100, Framing::WebSocket);
+        for words in ["abc", "de"] {
+            assert_eq!(queue.words(words), Ok(()));
+        }
+        queue.close(None, Cut::Read);
+        let Written(text, ends) = written(&queue).await;
+        assert_eq!(ends, [3, 5, text.len()]);
     }
 
     #[tokio::test]
     async fn a_writer_that_waits_is_woken() {
-        let queue = queue();
-        let (text, ()) = tokio::join!(written(&queue), async {
+        let queue = Queue::new(8, Framing::Tcp);
+        let (written, ()) = tokio::join!(written(&queue), async {
             tokio::task::yield_now().await;
-            put(&queue, "abc").unwrap();
+            queue.words("abc").unwrap();
             tokio::task::yield_now().await;
-            queue.finish("");
+            queue.cut(Cut::Read);
         });
-        assert_eq!(text, "abc");
+        assert_eq!(written.0, "abc");
     }
 }

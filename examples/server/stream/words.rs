@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use tower_xmpp::stanza::StreamError;
+use tower_xmpp::stanza::{StreamError, ns};
 
 /// Why the server ends a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -33,6 +33,15 @@ pub enum Fault {
     UnsupportedStanzaType,
     #[error("this is not version 1.0")]
     UnsupportedVersion,
+    #[error("the account has too many sessions")]
+    TooManySessions,
+    #[error("too many connections from one address")]
+    TooManyFromThere,
+    /// More stanzas are said to have arrived than were sent (XEP-0198 §4).
+    #[error("{handled} stanzas are acknowledged, {sent} were sent")]
+    HandledTooMany { handled: u32, sent: u32 },
+    #[error("an acknowledgement without a number")]
+    NoCount,
     /// The reader cannot go on.
     #[error("{0}")]
     Xml(StreamError),
@@ -48,8 +57,10 @@ impl Fault {
             Self::InvalidNamespace => "invalid-namespace",
             Self::InvalidFrom => "invalid-from",
             Self::NotAuthorized => "not-authorized",
-            Self::TooManyTries | Self::QueueFull => "policy-violation",
-            Self::TooManyStreams => "resource-constraint",
+            Self::TooManyTries | Self::QueueFull | Self::TooManyFromThere => "policy-violation",
+            Self::HandledTooMany { .. } => "undefined-condition",
+            Self::NoCount => "bad-format",
+            Self::TooManyStreams | Self::TooManySessions => "resource-constraint",
             Self::Shutdown => "system-shutdown",
             Self::UnsupportedStanzaType => "unsupported-stanza-type",
             Self::UnsupportedVersion => "unsupported-version",
@@ -57,19 +68,23 @@ impl Fault {
         }
     }
 
-    /// The stream error and the end of the stream.
+    /// What stands in the stream error: the condition, words for people, and
+    /// what an extension has to add.
     pub fn to_xml(self) -> String {
-        const NS: &str = "urn:ietf:params:xml:ns:xmpp-streams";
+        const NS: &str = ns::STREAM_ERRORS;
         let condition = self.condition();
+        let special = match self {
+            Self::HandledTooMany { handled, sent } => format!(
+                "<handled-count-too-high xmlns='{}' h='{handled}' send-count='{sent}'/>",
+                ns::SM
+            ),
+            _ => String::new(),
+        };
         format!(
-            "<stream:error><{condition} xmlns='{NS}'/>\
-             <text xmlns='{NS}' xml:lang='en'>{self}</text></stream:error>{CLOSE}"
+            "<{condition} xmlns='{NS}'/><text xmlns='{NS}' xml:lang='en'>{self}</text>{special}"
         )
     }
 }
-
-/// The end of a stream.
-pub const CLOSE: &str = "</stream:stream>";
 
 /// Text for an attribute in single quotes.
 pub fn escape(text: &str) -> Cow<'_, str> {

@@ -1,0 +1,293 @@
+//! One session: a client that has bound a resource, with a connection or,
+//! for a while, without one.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Instant;
+
+use jid::{FullJid, Jid};
+use tokio::sync::{OnceCell, OwnedMutexGuard};
+use tower_xmpp::host::{Delivery, Outbox, Undelivered};
+use tower_xmpp::stanza::Stanza;
+
+use super::stream::acks::{self, Acks, Full};
+use super::stream::queue::{Cut, Queue};
+use super::stream::words::Fault;
+
+pub struct Session {
+    jid: FullJid,
+    state: Mutex<State>,
+    standing: Mutex<Standing>,
+    /// Held by the connection that talks for the session. Who resumes it
+    /// waits until the stanza that is being handled is counted.
+    talking: Arc<tokio::sync::Mutex<()>>,
+    /// Held by whoever resumes it, so that one does at a time.
+    resuming: tokio::sync::Mutex<()>,
+    /// Done when all is done that follows from the session's end.
+    ended: OnceCell<()>,
+}
+
+struct State {
+    outbox: Outbox,
+    link: Link,
+    /// Stream management, once the client has enabled it.
+    acks: Option<Acks>,
+}
+
+enum Link {
+    Connected(Arc<Queue>),
+    /// Without a connection, until then (XEP-0198 §5).
+    Hibernating(Instant),
+    Over,
+}
+
+/// What a session told us about itself.
+#[derive(Default)]
+pub struct Standing {
+    /// The last presence it broadcast, with its priority, while it is available.
+    pub available: Option<(Stanza, i8)>,
+    /// To whom it sent presence besides (RFC 6121 §4.6).
+    pub directed: BTreeSet<Jid>,
+    /// It asked for the roster, and so hears of changes (RFC 6121 §2.1.6).
+    pub wants_roster: bool,
+}
+
+/// Why a session could not be resumed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotResumed {
+    Over,
+    /// The client says what cannot be.
+    Fault(Fault),
+}
+
+impl Session {
+    /// A session with a connection; with `acks`, under stream management.
+    pub fn new(jid: FullJid, queue: Arc<Queue>, acks: Option<Acks>) -> Arc<Self> {
+        Arc::new(Self {
+            jid,
+            state: Mutex::new(State {
+                outbox: Outbox::new(),
+                link: Link::Connected(queue),
+                acks,
+            }),
+            standing: Mutex::default(),
+            talking: Arc::default(),
+            resuming: tokio::sync::Mutex::default(),
+            ended: OnceCell::new(),
+        })
+    }
+
+    pub fn jid(&self) -> &FullJid {
+        &self.jid
+    }
+
+    pub fn standing(&self) -> MutexGuard<'_, Standing> {
+        self.standing.lock().unwrap()
+    }
+
+    /// The right to talk for the session, once nobody else has it.
+    pub async fn talking(&self) -> OwnedMutexGuard<()> {
+        self.talking.clone().lock_owned().await
+    }
+
+    pub fn resuming(&self) -> &tokio::sync::Mutex<()> {
+        &self.resuming
+    }
+
+    /// See [`OnceCell`]: who comes second waits for who was first.
+    pub fn ended(&self) -> &OnceCell<()> {
+        &self.ended
+    }
+
+    /// Everything for this session comes through here, and waits nowhere else.
+    pub fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        let mut state = self.state();
+        if matches!(state.link, Link::Over) {
+            return Err(Undelivered(Box::new(delivery)));
+        }
+        state.outbox.push(delivery);
+        state.flush()
+    }
+
+    /// The client enables stream management; `answer` is the last thing it
+    /// hears that is not counted. False if it was enabled before.
+    pub fn enable(&self, acks: Acks, answer: &str) -> bool {
+        let mut state = self.state();
+        if state.acks.is_some() {
+            return false;
+        }
+        state.say(answer);
+        state.acks = Some(acks);
+        true
+    }
+
+    /// How many of the client's stanzas we have taken over, under stream
+    /// management.
+    pub fn handled(&self) -> Option<u32> {
+        Some(self.state().acks.as_ref()?.handled())
+    }
+
+    /// One more of the client's stanzas is taken over.
+    pub fn has_handled(&self) {
+        if let Some(acks) = &mut self.state().acks {
+            acks.has_handled();
+        }
+    }
+
+    /// The client acknowledges what it got.
+    pub fn acknowledged(&self, h: u32) -> Result<(), Fault> {
+        let mut state = self.state();
+        if let Some(acks) = &mut state.acks {
+            acks.acknowledged(h)?;
+            state.ask();
+        }
+        Ok(())
+    }
+
+    /// The id by which it can be resumed, if it may be.
+    pub fn resumption_id(&self) -> Option<String> {
+        Some(self.state().acks.as_ref()?.id()?.to_owned())
+    }
+
+    /// Ends the session's present stream, if it has one.
+    pub fn end_stream(&self, fault: Fault, cut: Cut) {
+        if let Link::Connected(queue) = &self.state().link {
+            queue.close(Some(fault), cut);
+        }
+    }
+
+    /// The connection is lost. If the session may be resumed, it waits until
+    /// then; if not, this is false.
+    pub fn hibernate(&self, until: Instant) -> bool {
+        let mut state = self.state();
+        let may = state.acks.as_ref().is_some_and(|acks| acks.id().is_some());
+        if may && matches!(state.link, Link::Connected(_)) {
+            state.link = Link::Hibernating(until);
+            return true;
+        }
+        false
+    }
+
+    /// Takes nothing more, if nobody has come to resume it in time.
+    pub fn expire(&self, now: Instant) -> bool {
+        let mut state = self.state();
+        let has_expired = matches!(state.link, Link::Hibernating(until) if until <= now);
+        if has_expired {
+            state.link = Link::Over;
+        }
+        has_expired
+    }
+
+    /// The client is back on another stream, says how much it got, and gets
+    /// the rest again. `greet` tells it how much of its own arrived.
+    pub fn resume(
+        &self,
+        queue: Arc<Queue>,
+        h: u32,
+        greet: impl FnOnce(u32),
+    ) -> Result<(), NotResumed> {
+        let mut state = self.state();
+        let State { link, acks, .. } = &mut *state;
+        let (Link::Hibernating(_), Some(acks)) = (&link, acks) else {
+            return Err(NotResumed::Over);
+        };
+        acks.acknowledged(h).map_err(NotResumed::Fault)?;
+        acks.resumed();
+        greet(acks.handled());
+        for stanza in acks.unacked() {
+            // A queue that takes no more ends the stream by itself.
+            let _ = queue.stanza(stanza);
+        }
+        state.link = Link::Connected(queue);
+        state.ask();
+        Ok(())
+    }
+
+    /// Takes nothing more; returns what the client may not have, and how many
+    /// of its stanzas were handled.
+    pub fn close(&self) -> (Vec<Delivery>, u32) {
+        let mut state = self.state();
+        state.link = Link::Over;
+        let (mut left, mut handled) = (vec![], 0);
+        if let Some(acks) = state.acks.take() {
+            handled = acks.handled();
+            left.extend(acks.into_unacked());
+        }
+        while let Some(delivery) = state.outbox.pop() {
+            left.push(delivery);
+        }
+        (left, handled)
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+impl State {
+    /// Sends what the outbox does not hold back.
+    fn flush(&mut self) -> Result<(), Undelivered> {
+        while let Some(delivery) = self.outbox.pop() {
+            let stanza = delivery.stanza.clone();
+            // What is kept can be sent once more, whatever becomes of this
+            // stream; what is not kept is lost with it.
+            let is_kept = match &mut self.acks {
+                Some(acks) => match acks.sent(delivery) {
+                    Ok(()) => true,
+                    Err(Full(delivery)) => {
+                        self.give_up();
+                        return Err(Undelivered(delivery));
+                    }
+                },
+                None => {
+                    let Link::Connected(queue) = &self.link else {
+                        return Err(Undelivered(Box::new(delivery)));
+                    };
+                    if queue.stanza(&stanza).is_err() {
+                        return Err(Undelivered(Box::new(delivery)));
+                    }
+                    false
+                }
+            };
+            if is_kept && let Link::Connected(queue) = &self.link {
+                let _ = queue.stanza(&stanza);
+            }
+        }
+        self.ask();
+        Ok(())
+    }
+
+    /// More is unacknowledged than may be: the session will not recover.
+    fn give_up(&mut self) {
+        match &mut self.link {
+            Link::Connected(queue) => queue.close(Some(Fault::QueueFull), Cut::Overflow),
+            Link::Hibernating(until) => *until = Instant::now(),
+            Link::Over => {}
+        }
+    }
+
+    fn ask(&mut self) {
+        if let Link::Connected(queue) = &self.link
+            && let Some(acks) = &mut self.acks
+            && acks.asks()
+        {
+            let _ = queue.words(acks::ASK);
+        }
+    }
+
+    fn say(&self, words: &str) {
+        if let Link::Connected(queue) = &self.link {
+            let _ = queue.words(words);
+        }
+    }
+}
+
+impl Standing {
+    pub fn is_available(&self) -> bool {
+        self.available.is_some()
+    }
+
+    pub fn priority(&self) -> Option<i8> {
+        self.available.as_ref().map(|(_, priority)| *priority)
+    }
+}

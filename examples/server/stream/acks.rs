@@ -1,0 +1,247 @@
+//! Stream management (XEP-0198) of one session, without its socket: what was
+//! counted on either side, and what the client has not acknowledged yet.
+
+use std::collections::VecDeque;
+
+use tower_xmpp::host::Delivery;
+use tower_xmpp::stanza::{Element, Stanza, ns};
+
+use super::words::Fault;
+
+/// What one stanza costs besides its bytes, roughly.
+const OVERHEAD: usize = 256;
+
+pub struct Acks {
+    /// By which the session can be found again, if it may be.
+    id: Option<String>,
+    /// Stanzas of the client that we have taken over; modulo 2^32, like all
+    /// counts here (XEP-0198 §4).
+    handled: u32,
+    /// Stanzas of ours that the client says it has.
+    acked: u32,
+    unacked: VecDeque<Delivery>,
+    /// What `unacked` weighs.
+    bytes: usize,
+    limit: usize,
+    /// An `<r/>` is out, and its answer is not in.
+    has_asked: bool,
+}
+
+/// More is unacknowledged than may wait.
+#[derive(Debug)]
+pub struct Full(pub Box<Delivery>);
+
+impl Acks {
+    /// `limit` is in bytes.
+    pub fn new(id: Option<String>, limit: usize) -> Self {
+        Self {
+            id,
+            handled: 0,
+            acked: 0,
+            unacked: VecDeque::new(),
+            bytes: 0,
+            limit,
+            has_asked: false,
+        }
+    }
+
+    pub fn id(&self) -> Option<&str> {
+        self.id.as_deref()
+    }
+
+    /// How many of the client's stanzas we have taken over.
+    pub fn handled(&self) -> u32 {
+        self.handled
+    }
+
+    /// One more.
+    pub fn has_handled(&mut self) {
+        self.handled = self.handled.wrapping_add(1);
+    }
+
+    /// A stanza is on its way, and is kept until the client acknowledges it.
+    pub fn sent(&mut self, delivery: Delivery) -> Result<(), Full> {
+        let weight = weight(&delivery.stanza);
+        if self.bytes + weight > self.limit {
+            return Err(Full(Box::new(delivery)));
+        }
+        self.bytes += weight;
+        self.unacked.push_back(delivery);
+        Ok(())
+    }
+
+    /// Whether to ask for an acknowledgement now: one question is out at a
+    /// time, as long as there is anything to ask for.
+    pub fn asks(&mut self) -> bool {
+        let asks = !self.has_asked && !self.unacked.is_empty();
+        self.has_asked |= asks;
+        asks
+    }
+
+    /// The client says that it has `h` stanzas of ours.
+    pub fn acknowledged(&mut self, h: u32) -> Result<(), Fault> {
+        let news = h.wrapping_sub(self.acked) as usize;
+        if news > self.unacked.len() {
+            let waiting = u32::try_from(self.unacked.len()).unwrap_or(u32::MAX);
+            return Err(Fault::HandledTooMany {
+                handled: h,
+                sent: self.acked.wrapping_add(waiting),
+            });
+        }
+        for delivery in self.unacked.drain(..news) {
+            self.bytes -= weight(&delivery.stanza);
+        }
+        self.acked = h;
+        self.has_asked = false;
+        Ok(())
+    }
+
+    /// A new stream takes over: nothing is asked there yet.
+    pub fn resumed(&mut self) {
+        self.has_asked = false;
+    }
+
+    /// What the client may not have, in order.
+    pub fn unacked(&self) -> impl Iterator<Item = &Stanza> {
+        self.unacked.iter().map(|delivery| &delivery.stanza)
+    }
+
+    /// The same when the session is over.
+    pub fn into_unacked(self) -> VecDeque<Delivery> {
+        self.unacked
+    }
+}
+
+/// The `h` of an acknowledgement or a resumption (XEP-0198 §4).
+pub fn count(element: &Element) -> Result<u32, Fault> {
+    let h = element.attr("h").and_then(|h| h.trim().parse().ok());
+    h.ok_or(Fault::NoCount)
+}
+
+/// Asks for an acknowledgement.
+pub const ASK: &str = "<r xmlns='urn:xmpp:sm:3'/>";
+
+/// Acknowledges what the client sent.
+pub fn answer(handled: u32) -> String {
+    format!("<a xmlns='{}' h='{handled}'/>", ns::SM)
+}
+
+/// Refuses to enable or to resume (XEP-0198 §3, §5). `handled` is known of a
+/// session that was there and is no more.
+pub fn failed(condition: &str, handled: Option<u32>) -> String {
+    let h = handled.map(|h| format!(" h='{h}'")).unwrap_or_default();
+    format!(
+        "<failed xmlns='{}'{h}><{condition} xmlns='{}'/></failed>",
+        ns::SM,
+        ns::STANZAS
+    )
+}
+
+/// Enables stream management; with an id the session can be resumed within
+/// so many seconds.
+pub fn enabled(id: Option<&str>, seconds: u64) -> String {
+    match id {
+        Some(id) => format!(
+            "<enabled xmlns='{}' resume='true' id='{id}' max='{seconds}'/>",
+            ns::SM
+        ),
+        None => format!("<enabled xmlns='{}'/>", ns::SM),
+    }
+}
+
+/// Goes on with the session of this id.
+pub fn resumed(id: &str, handled: u32) -> String {
+    format!("<resumed xmlns='{}' previd='{id}' h='{handled}'/>", ns::SM)
+}
+
+fn weight(stanza: &Stanza) -> usize {
+    stanza.wire_len() + OVERHEAD
+}
+
+#[cfg(test)]
+mod tests {
+    use tower_xmpp::flow::Fate;
+    use tower_xmpp::stanza::Time;
+
+    use super::*;
+
+    fn delivery(id: &str) -> Delivery {
+        let session = "alice@example.org/phone".parse().unwrap();
+        let stanza = Stanza::message().with_id(id);
+        Delivery::new(session, stanza, Fate::Drop, Time::from_secs(0))
+    }
+
+    fn sent(acks: &mut Acks, count: usize) {
+        for number in 0..count {
+            acks.sent(delivery(&number.to_string())).unwrap();
+        }
+    }
+
+    fn waiting(acks: &Acks) -> Vec<&str> {
+        acks.unacked().filter_map(Stanza::id).collect()
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_let_go_and_the_rest_is_kept_in_order() {
+        let mut acks = Acks::new(None, 10_000);
+        sent(&mut acks, 4);
+        acks.acknowledged(0).unwrap();
+        acks.acknowledged(3).unwrap();
+        assert_eq!(waiting(&acks), ["3"]);
+        acks.acknowledged(3).unwrap();
+        acks.acknowledged(4).unwrap();
+        assert_eq!((waiting(&acks).len(), acks.bytes), (0, 0));
+    }
+
+    #[test]
+    fn more_than_was_sent_cannot_be_acknowledged_and_neither_can_less_than_before() {
+        let mut acks = Acks::new(None, 10_000);
+        sent(&mut acks, 2);
+        acks.acknowledged(1).unwrap();
+        for h in [3, 0, u32::MAX] {
+            let fault = Fault::HandledTooMany {
+                handled: h,
+                sent: 2,
+            };
+            assert_eq!(acks.acknowledged(h), Err(fault));
+        }
+        assert_eq!(waiting(&acks), ["1"]);
+    }
+
+    #[test]
+    fn counts_begin_anew_after_2_to_the_32() {
+        let mut acks = Acks::new(None, 10_000);
+        (acks.acked, acks.handled) = (u32::MAX - 1, u32::MAX);
+        sent(&mut acks, 3);
+        acks.acknowledged(u32::MAX).unwrap();
+        acks.acknowledged(1).unwrap();
+        assert_eq!(waiting(&acks).len(), 0);
+        acks.has_handled();
+        assert_eq!(acks.handled(), 0);
+    }
+
+    #[test]
+    fn what_waits_is_bounded_by_its_weight() {
+        let mut acks = Acks::new(None, 1_000);
+        sent(&mut acks, 3);
+        let Err(Full(back)) = acks.sent(delivery("more")) else {
+            panic!("there is no room");
+        };
+        assert_eq!(back.stanza.id(), Some("more"));
+        acks.acknowledged(1).unwrap();
+        sent(&mut acks, 1);
+    }
+
+    #[test]
+    fn one_question_is_out_at_a_time() {
+        let mut acks = Acks::new(None, 10_000);
+        assert!(!acks.asks());
+        sent(&mut acks, 2);
+        assert!(acks.asks());
+        assert!(!acks.asks());
+        acks.acknowledged(1).unwrap();
+        assert!(acks.asks());
+        acks.acknowledged(2).unwrap();
+        assert!(!acks.asks());
+    }
+}
