@@ -4,7 +4,7 @@ use jid::{FullJid, Jid};
 
 use crate::stanza::Stanza;
 
-use super::{Route, Snapshot, Trail};
+use super::{Holders, Route, Snapshot, Trail};
 
 /// One thing to send besides the original.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct Emit {
     pub target: Target,
     /// What becomes of it if the session it went to dies before acknowledging it.
     pub fate: Fate,
+    /// Who else has what this is a copy of: whoever gets the copy has it, too.
+    pub holders: Option<Holders>,
     /// The stanza.
     pub stanza: Stanza,
     /// Which layers it is the work of. The shell fills this in.
@@ -52,7 +54,8 @@ pub enum Target {
 }
 
 /// What becomes of a delivery whose session dies before acknowledging it
-/// (XEP-0198 §4).
+/// (XEP-0198 §4). Where several sessions have one original, it meets its fate
+/// when the last of them has died: see [`Holders`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fate {
@@ -121,6 +124,7 @@ impl Emit {
             kind,
             target,
             fate,
+            holders: None,
             stanza,
             trail: Trail::default(),
             by: None,

@@ -4,6 +4,8 @@ use jid::{BareJid, FullJid, Jid};
 
 use crate::stanza::{RawXml, ns};
 
+use super::Holders;
+
 /// What an outer layer tells the inner ones about an envelope.
 ///
 /// One named field per fact: features do not import each other, so this page
@@ -17,6 +19,9 @@ pub struct Facts {
     /// `to` names is not there. Like a reach, set outside the router and
     /// obeyed by it: only there is it known who is connected.
     pub stand_ins: Vec<FullJid>,
+    /// Set by a layer that is going to send copies: the router notes in it
+    /// whom it delivers to, so that they and who gets a copy know of each other.
+    pub holders: Option<Holders>,
     /// Where the stanza has been archived, and under which ID.
     ///
     /// On the receiver's side the stanza itself bears the stamp as well. On

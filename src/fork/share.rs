@@ -3,7 +3,7 @@
 
 use jid::{BareJid, FullJid, Jid};
 
-use crate::flow::{Emit, Envelope, Original, Outcome, Reach};
+use crate::flow::{Emit, Envelope, Holders, Original, Outcome, Reach};
 use crate::middleware::{Fault, Feature, Next, decided};
 use crate::stanza::{Condition, Stanza};
 
@@ -36,6 +36,7 @@ impl Fork {
         if pass == Pass::Inward {
             self.extend_reach(&case, &sessions, named_only, &mut envelope);
         }
+        let holders = self.holders(&case, &sessions, &mut envelope);
         let archived = envelope.facts.archived.clone();
         let mut outcome = next.run(envelope).await?;
 
@@ -63,7 +64,10 @@ impl Fork {
             }
             // The original has been delivered by now, with its stamp.
             Pass::Inward => {
-                let emits = self.emits(&case, &stanza, &sessions, reached);
+                let mut emits = self.emits(&case, &stanza, &sessions, reached);
+                for emit in &mut emits {
+                    emit.holders.clone_from(&holders);
+                }
                 outcome.emits.extend(emits);
             }
         }
@@ -158,6 +162,22 @@ impl Fork {
         if case.named().is_some() && !matches!(facts.reach, Reach::Only(_)) {
             facts.stand_ins.extend(raw(Named::Absent));
         }
+    }
+
+    /// Who gets an inward message and who gets a copy of it are to know of each
+    /// other: if one dies, the other has it.
+    fn holders(
+        &self,
+        case: &Case<'_>,
+        sessions: &Sessions,
+        envelope: &mut Envelope,
+    ) -> Option<Holders> {
+        let is_copied = case.pass == Pass::Inward
+            && Mode::ALL.into_iter().any(|mode| {
+                sessions.iter().any(|(_, of)| *of == mode)
+                    && is_wrapped(decide(case, mode, Named::There))
+            });
+        is_copied.then(|| envelope.facts.holders.get_or_insert_default().clone())
     }
 
     /// What is sent besides to sessions that have not got the original.

@@ -2,7 +2,7 @@ use std::future::Future;
 
 use jid::{BareJid, DomainPart, FullJid, Jid};
 
-use crate::flow::{BoxError, Envelope, Fate, Incident, Outcome, PassId, Snapshot};
+use crate::flow::{BoxError, Envelope, Fate, Holders, Incident, Outcome, PassId, Snapshot};
 use crate::stanza::{Stanza, Time};
 
 use super::{Availability, BareMessages};
@@ -127,6 +127,9 @@ pub struct Delivery {
     pub stanza: Stanza,
     /// What becomes of it if the session dies before acknowledging it.
     pub fate: Fate,
+    /// Who else has it, if somebody may: for [`expire`](super::expire). Drop
+    /// the delivery when it is acknowledged.
+    pub holders: Option<Holders>,
     /// The layer that made it; `None` for originals.
     pub by: Option<&'static str>,
     /// The pass it comes from.

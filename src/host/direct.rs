@@ -3,7 +3,7 @@
 
 use jid::{BareJid, FullJid};
 
-use crate::flow::{Drop, Fate, Original, Outcome, PassId, Reach};
+use crate::flow::{Drop, Fate, Holders, Original, Outcome, PassId, Reach};
 use crate::stanza::{Condition, Kind, Stanza, Time};
 
 use super::{Availability, Delivery, Host, Verdict, delivery};
@@ -17,6 +17,7 @@ pub(super) struct Direct<'a> {
     pub reach: Reach,
     /// See [`Facts::stand_ins`](crate::flow::Facts::stand_ins).
     pub stand_ins: &'a [FullJid],
+    pub holders: Option<Holders>,
     pub stanza: &'a Stanza,
 }
 
@@ -56,20 +57,41 @@ impl Direct<'_> {
                     return Placed::Done(Outcome::dropped(Drop::NobodyMeant));
                 }
             };
+            let holders = self.hold(&chosen);
             let (taken, vanished): (Vec<_>, Vec<_>) = chosen
                 .into_iter()
-                .partition(|session| self.hand_to(host, session));
+                .partition(|session| self.hand_to(host, session, holders.as_ref()));
+            // Whoever ended between the choice and the delivery was never
+            // there. It may have been the last, if the others ended since.
+            let mut lost = vanished
+                .iter()
+                .filter_map(|gone| holders.as_ref()?.lost(gone));
+            let has_to_go_on = lost.next().is_some();
             let is_final = matches!(self.reach, Reach::Only(_));
-            if !taken.is_empty() || vanished.is_empty() || is_final {
+            let is_delivered = !taken.is_empty() && !has_to_go_on;
+            if is_delivered || vanished.is_empty() || (taken.is_empty() && is_final) {
                 return Placed::Done(Outcome::of(Original::Delivered(taken)));
             }
-            // Whoever ended between the choice and the delivery was never
-            // there: choose again among the others.
-            sessions.retain(|Availability { session, .. }| !vanished.contains(session));
-            if let Reach::Besides(_) = self.reach {
-                self.reach = Reach::Rfc;
-            }
+            // Choose again among the others.
+            sessions.retain(|Availability { session, .. }| {
+                !vanished.contains(session) && !taken.contains(session)
+            });
+            self.reach = Reach::Rfc;
         }
+    }
+
+    /// Notes who is about to get it, if it can matter: where one session has
+    /// it and nobody gets a copy, its fate says all.
+    fn hold(&mut self, chosen: &[FullJid]) -> Option<Holders> {
+        if self.fate != Fate::Reroute {
+            return None;
+        }
+        if chosen.len() > 1 {
+            self.holders.get_or_insert_default();
+        }
+        let holders = self.holders.as_ref()?;
+        holders.begin(self.stanza, chosen);
+        Some(holders.clone())
     }
 
     /// A reach is about messages; an IQ has one recipient by its nature, and
@@ -89,11 +111,12 @@ impl Direct<'_> {
         }
     }
 
-    fn hand_to<H: Host>(&self, host: &H, session: &FullJid) -> bool {
+    fn hand_to<H: Host>(&self, host: &H, session: &FullJid, holders: Option<&Holders>) -> bool {
         host.deliver(Delivery {
             session: session.clone(),
             stanza: self.stanza.clone(),
             fate: self.fate,
+            holders: holders.cloned(),
             by: self.by,
             pass: self.pass,
             at: self.at,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::channel::oneshot;
-use jid::{BareJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 use thiserror::Error;
 use tower_service::Service;
 
@@ -19,7 +19,7 @@ use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 
 use super::conduct::{Conductor, Over, Work};
 use super::direct::{Direct, Placed, keep};
-use super::{Delivery, Host, Place};
+use super::{Delivery, Host, Place, Undelivered};
 
 pub(super) struct Passes<H> {
     pub(super) host: Arc<H>,
@@ -179,16 +179,15 @@ impl<H: Host> Passes<H> {
     /// Sends one emit of a pass that had this trail.
     async fn carry(&self, at: Time, parent: &Trail, emit: Emit) {
         let (by, fate, pass) = (emit.by, emit.fate, parent.pass);
-        let deliver = |session, stanza| {
-            // A session that is gone has no use for a copy or an answer.
-            let _ = self.host.deliver(Delivery {
-                session,
-                stanza,
-                fate,
-                by,
-                pass,
-                at,
-            });
+        let holders = emit.holders;
+        let delivery = |session: FullJid, stanza| Delivery {
+            holders: holders.clone().filter(|holders| holders.join(&session)),
+            session,
+            stanza,
+            fate,
+            by,
+            pass,
+            at,
         };
         let placing = |stanza| Placing {
             at,
@@ -213,13 +212,14 @@ impl<H: Host> Passes<H> {
                 self.follow(at, trail, route, emit.stanza, audience);
             }
             (_, Target::Session(session)) => {
-                deliver(session, emit.stanza);
+                self.deliver(delivery(session, emit.stanza), parent).await;
             }
             (_, Target::Sessions(sessions)) => {
                 for session in sessions.iter() {
                     let mut stanza = emit.stanza.clone();
                     stanza.set_to(Some(session.clone().into()));
-                    deliver(session.clone(), stanza);
+                    self.deliver(delivery(session.clone(), stanza), parent)
+                        .await;
                 }
             }
             (_, Target::Audience(audience)) => {
@@ -232,6 +232,25 @@ impl<H: Host> Passes<H> {
                 let stanza = emit.stanza;
                 self.place(placing(stanza), parent).await;
             }
+        }
+    }
+
+    /// To one session. If it is gone, it has no use for a copy or an answer;
+    /// but it may have been the last to have what this is a copy of.
+    async fn deliver(&self, delivery: Delivery, parent: &Trail) {
+        let Err(Undelivered(delivery)) = self.host.deliver(delivery) else {
+            return;
+        };
+        let holders = delivery.holders.as_ref();
+        if let Some(original) = holders.and_then(|holders| holders.lost(&delivery.session)) {
+            let placing = Placing {
+                at: delivery.at,
+                pass: delivery.pass,
+                by: None,
+                stanza: original,
+                fate: Fate::Reroute,
+            };
+            self.place(placing, parent).await;
         }
     }
 
@@ -278,6 +297,7 @@ impl<H: Host> Passes<H> {
             fate: placing.fate,
             reach: Reach::Rfc,
             stand_ins: &[],
+            holders: None,
             stanza: &placing.stanza,
         };
         match direct.place(&*self.host, account) {

@@ -59,6 +59,7 @@ impl<H: Host> Router<H> {
                 fate: Fate::of_original(stanza),
                 reach: envelope.facts.reach.clone(),
                 stand_ins: &envelope.facts.stand_ins,
+                holders: envelope.facts.holders.clone(),
                 stanza,
             }
             .place(&*self.0, account),

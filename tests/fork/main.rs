@@ -1,6 +1,7 @@
 //! Forking, as several clients see it.
 
 mod carbons;
+mod fates;
 mod modes;
 
 use tower_xmpp::fork::ForkLayer;
