@@ -149,6 +149,7 @@ impl Delivery {
             session,
             stanza,
             fate,
+            holders: None,
             by: None,
             pass: PassId::default(),
             at,

@@ -8,12 +8,12 @@ use super::Delivery;
 /// [`Conductor::carry_out`](super::Conductor::carry_out), after the session
 /// is gone from [`Host::sessions`](super::Host::sessions).
 ///
-/// * [`Fate::Reroute`]: delivered again by RFC 6121 §8 without passing the
+/// * [`Fate::Reroute`] — delivered again by RFC 6121 §8 without passing the
 ///   stack (it has been archived and forked): to another session, to offline
 ///   storage, or back as an error.
-/// * [`Fate::Bounce`]: back to its sender with `service-unavailable`, which is
+/// * [`Fate::Bounce`] — back to its sender with `service-unavailable`, which is
 ///   what RFC 6121 §8.5.3.2.3 answers for a session that is not there.
-/// * [`Fate::Drop`]: nothing.
+/// * [`Fate::Drop`] — nothing.
 ///
 /// What other sessions have as well, as it is or as a copy, goes on when the
 /// last of them has died without having acknowledged it, whichever that is:

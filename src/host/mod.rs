@@ -25,7 +25,8 @@
 //!   not read is ended, not waited for.
 //! * **Enqueueing is delivery.** A hibernating session (XEP-0198) counts as
 //!   reached. When it expires, what it never acknowledged goes to [`expire`],
-//!   with the fate that came with each delivery.
+//!   with the fate that came with each delivery. What is acknowledged is just
+//!   dropped.
 //! * **Handled is more than passed.** A layer may leave something to be settled
 //!   after the pass, such as a commit. Who acknowledges what clients send
 //!   (XEP-0198) counts a stanza when [`Ticket::handled`] resolves, in order:
