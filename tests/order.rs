@@ -5,93 +5,30 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use jid::BareJid;
-use tower_xmpp::archive::{
-    Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Preferences, Row,
-};
+use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::fork::ForkLayer;
-use tower_xmpp::stanza::{Stanza, Time};
+use tower_xmpp::stanza::Stanza;
 use tower_xmpp::store::MemoryArchive;
 use tower_xmpp::testkit::invariants::Invariant;
-use tower_xmpp::testkit::{Carbon, Session, Sessions, Slow, World, slow, xml};
+use tower_xmpp::testkit::{Carbon, Session, Sessions, Slow, TroubledArchive, World, slow, xml};
 
 const SEEDS: std::ops::Range<u64> = 0..200;
 
-/// A store in memory that takes its time, for these accounts.
-struct SlowArchive {
-    store: MemoryArchive,
-    slow: Slow,
-    only: Option<BareJid>,
+/// An archive in memory that takes its time.
+fn slow_archive(slow: &Slow) -> TroubledArchive<MemoryArchive> {
+    TroubledArchive::new(Arc::default()).slow(slow)
 }
 
-impl SlowArchive {
-    fn layer(w: &World, slow: Slow, only: Option<&str>) -> ArchiveLayer {
-        let store = SlowArchive {
-            store: MemoryArchive::default(),
-            slow,
-            only: only.map(|account| account.parse().expect("a bare JID")),
-        };
-        ArchiveLayer::new(Arc::new(store), Arc::new(w.entropy()))
-    }
-
-    async fn wait(&self, owner: &BareJid) {
-        if self.only.as_ref().is_none_or(|only| only == owner) {
-            self.slow.wait().await;
-        }
-    }
-}
-
-#[async_trait]
-impl ArchiveStore for SlowArchive {
-    async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
-        self.wait(&row.owner).await;
-        self.store.append(row).await
-    }
-
-    async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
-        self.store.get(owner, id).await
-    }
-
-    async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError> {
-        self.store.page(owner, page).await
-    }
-
-    async fn replace(
-        &self,
-        owner: &BareJid,
-        id: &str,
-        stanza: Arc<[u8]>,
-    ) -> Result<bool, ArchiveError> {
-        self.store.replace(owner, id, stanza).await
-    }
-
-    async fn expire(&self, before: Time) -> Result<u64, ArchiveError> {
-        self.store.expire(before).await
-    }
-
-    async fn preferences(&self, owner: &BareJid) -> Result<Option<Preferences>, ArchiveError> {
-        self.store.preferences(owner).await
-    }
-
-    async fn set_preferences(
-        &self,
-        owner: &BareJid,
-        preferences: Preferences,
-    ) -> Result<(), ArchiveError> {
-        self.store.set_preferences(owner, preferences).await
-    }
-
-    async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {
-        self.store.remove(owner).await
-    }
+fn layer(w: &World, store: TroubledArchive<MemoryArchive>) -> ArchiveLayer {
+    ArchiveLayer::new(Arc::new(store), Arc::new(w.entropy()))
 }
 
 /// Two hosts whose archives and an outer layer wait as often as chance says.
 fn slow_world(seed: u64) -> World {
     let w = World::seeded(seed);
     for host in ["a.example", "b.example"] {
-        let archive = SlowArchive::layer(&w, w.slow(3), None);
+        let archive = layer(&w, slow_archive(&w.slow(3)));
         w.host(host, (slow("outer", &w.slow(3)), archive, ForkLayer::new()));
     }
     w
@@ -202,8 +139,9 @@ fn everybody_in_a_room_hears_the_same_in_the_same_order_from_their_join_on() {
 #[test]
 fn a_slow_store_delays_its_own_account_alone() {
     let w = World::new();
-    let store = w.delayed(Duration::from_secs(20));
-    let archive = SlowArchive::layer(&w, store, Some("alice@a.example"));
+    let store = slow_archive(&w.delayed(Duration::from_secs(20)));
+    let alice: BareJid = "alice@a.example".parse().expect("a bare JID");
+    let archive = layer(&w, store.only_for(alice));
     w.host("a.example", (archive, ForkLayer::new()));
     let [alice, bob, carol] = [
         "alice@a.example/phone",
@@ -233,8 +171,9 @@ fn a_slow_store_delays_its_own_account_alone() {
 #[test]
 fn what_a_session_sends_waits_for_what_it_sent_before_and_its_copies_too() {
     let w = World::new();
-    let store = w.delayed(Duration::from_secs(20));
-    let archive = SlowArchive::layer(&w, store, Some("alice@a.example"));
+    let store = slow_archive(&w.delayed(Duration::from_secs(20)));
+    let alice: BareJid = "alice@a.example".parse().expect("a bare JID");
+    let archive = layer(&w, store.only_for(alice));
     w.host("a.example", (archive, ForkLayer::new()));
     let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]).carbons();
     let bob = w.session("bob@a.example/x");

@@ -73,7 +73,7 @@
 //! | a layer panics | [`panicking`] |
 //! | a layer or port is slow | [`World::slow`], [`World::delayed`], [`slow`] |
 //! | rooms crash; a whole host does, and is back | [`World::restart_rooms`]; [`World::crash`], [`World::start_again`] |
-//! | a store fails, once or more often | [`Faulty`], in a fake of its port |
+//! | a store fails, once or more often, or is slow | [`TroubledArchive`]; for other ports, [`Faulty`] and [`Slow`] in a fake |
 
 // A test kit fails by panicking: that is its way to speak. What it prints and
 // counts is a test's, never a server's.
@@ -83,6 +83,7 @@
     reason = "a test fails by a panic"
 )]
 
+mod archive;
 mod chance;
 mod expect;
 mod faults;
@@ -107,6 +108,7 @@ mod world;
 mod xml;
 
 pub use crate::xml;
+pub use archive::TroubledArchive;
 pub use chance::SeededEntropy;
 pub use expect::Carbon;
 pub use faults::{Faulty, Injected, panicking, slow};
