@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use jid::FullJid;
 
-use crate::stanza::{Element, Stanza, ns};
+use crate::stanza::{Stanza, ns};
 
 use super::pattern::{Got, Pattern, short};
 use super::record::Happening;
@@ -54,25 +54,42 @@ impl Session {
     #[track_caller]
     pub fn expect_carbon(&self, carbon: Carbon, message: impl Into<Pattern>) -> Got {
         let (account, wrapper) = (self.account(), carbon.name());
-        let got = self.expect(xml!(
+        let wrapper = xml!(
             "<message from='{account}' to='{self}'><{wrapper} xmlns='urn:xmpp:carbons:2'>\
              <forwarded xmlns='urn:xmpp:forward:0'><message xmlns='jabber:client'/></forwarded>\
              </{wrapper}></message>"
-        ));
-        let Some(copied) = forwarded(&got.stanza, carbon) else {
-            panic!("no stanza is forwarded in {}", got.stanza.to_xml());
-        };
+        );
+        let (got, copied) = self.expect_forwarded(wrapper, message);
         assert_eq!(
             got.stanza.type_(),
-            copied.type_(),
+            copied.stanza.type_(),
             "the type of a carbon copy is that of the message (XEP-0280 §7){}",
             self.inside.seed()
         );
-        match message.into().compare(&copied) {
-            Ok(copied) => copied,
+        copied
+    }
+
+    /// The next stanza looks like `wrapper` and forwards, in whatever child,
+    /// a stanza that looks like `inner` (XEP-0297): what both captured.
+    ///
+    /// # Panics
+    /// If something else comes, or nothing.
+    #[track_caller]
+    pub fn expect_forwarded(
+        &self,
+        wrapper: impl Into<Pattern>,
+        inner: impl Into<Pattern>,
+    ) -> (Got, Got) {
+        let got = self.expect(wrapper);
+        let Some(inside) = forwarded(&got.stanza) else {
+            let seed = self.inside.seed();
+            panic!("no stanza is forwarded in\n  {}{seed}", got.stanza.to_xml());
+        };
+        match inner.into().compare(&inside) {
+            Ok(inside) => (got, inside),
             Err(why) => panic!(
-                "{self} got a carbon copy of another message: {why}\n  {}{}",
-                short(&copied.to_xml()),
+                "{self} got another stanza forwarded: {why}\n  {}{}",
+                short(&inside.to_xml()),
                 self.inside.seed()
             ),
         }
@@ -239,12 +256,14 @@ impl Carbon {
     }
 }
 
-/// The stanza within a carbon copy.
-pub(super) fn forwarded(stanza: &Stanza, carbon: Carbon) -> Option<Stanza> {
-    let copied = stanza
-        .child(carbon.name(), ns::CARBONS)?
-        .child("forwarded", ns::FORWARD)?
-        .first_child()
-        .map(|message| Element::to_xml(&message.to_element()))?;
-    Stanza::parse(copied.as_bytes()).ok()
+/// The stanza that a child of this one forwards.
+pub(super) fn forwarded(stanza: &Stanza) -> Option<Stanza> {
+    let mut wrappers = stanza.children();
+    let forwarded = wrappers.find_map(|wrapper| match wrapper.is("forwarded", ns::FORWARD) {
+        true => Some(wrapper),
+        false => wrapper.child("forwarded", ns::FORWARD),
+    })?;
+    let mut inside = forwarded.children();
+    let inside = inside.find(|child| child.has_ns(ns::CLIENT))?;
+    Stanza::parse(inside.to_xml().as_bytes()).ok()
 }

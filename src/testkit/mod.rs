@@ -44,6 +44,7 @@
 //!
 //! * [`Session::expect`]: the next stanza; [`Session::expect_all`]: the next
 //!   few, in any order; [`Session::expect_carbon`]: a carbon copy;
+//!   [`Session::expect_forwarded`]: anything else that forwards a stanza;
 //!   [`Session::expect_nothing`]. How patterns are written stands at
 //!   [`Pattern`].
 //! * [`World::expect_broken`]: a layer that was made to break did.

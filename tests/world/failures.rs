@@ -150,6 +150,35 @@ fn those_expected_in_any_order_are_the_next_ones_and_no_later_one() {
 }
 
 #[test]
+fn what_is_forwarded_is_compared_too() {
+    let forwarding = "<message to='alice@a.example/phone'>\
+        <result xmlns='urn:xmpp:mam:2' id='r1'><forwarded xmlns='urn:xmpp:forward:0'>\
+        <delay xmlns='urn:xmpp:delay' stamp='2026-01-01T00:00:00Z'/>\
+        <message xmlns='jabber:client' id='m1'><body>hi</body></message>\
+        </forwarded></result></message>";
+    let wrapper = "<message><result xmlns='urn:xmpp:mam:2' id='$id'/></message>";
+    let w = World::new();
+    w.host("a.example", ());
+    let alice = w.session("alice@a.example/phone");
+    alice.send(forwarding);
+    let (outer, inner) = alice.expect_forwarded(wrapper, "<message><body>$text</body></message>");
+    assert_eq!((&outer["id"], &inner["text"]), ("r1", "hi"));
+    w.finish();
+
+    let text = failure_after(&[forwarding], |alice| {
+        alice.expect_forwarded(wrapper, "<message id='m2'/>");
+    });
+    assert_has(
+        &text,
+        &["got another stanza forwarded: attribute id of <message>: expected 'm2', is 'm1'"],
+    );
+    let text = failure_after(&[M1], |alice| {
+        alice.expect_forwarded("<message/>", "<message/>");
+    });
+    assert_has(&text, &["no stanza is forwarded in\n  <message"]);
+}
+
+#[test]
 fn what_still_waits_for_its_link_fails() {
     let text = failure(|| {
         let w = World::new();

@@ -29,9 +29,9 @@ use thiserror::Error;
 
 use crate::stanza::{Kind, Stanza, Type, ns};
 
+use super::World;
 use super::expect::forwarded;
 use super::record::{EntryId, Happening, Record};
-use super::{Carbon, World};
 
 pub use plant::Plant;
 pub use scene::{Device, Forgery, Scene, Step, To, hold, scenes};
@@ -189,14 +189,10 @@ fn arrivals(record: &Record) -> impl Iterator<Item = Arrival<'_>> {
             else {
                 return None;
             };
-            let carbon = [Carbon::Received, Carbon::Sent]
-                .into_iter()
-                .find_map(|carbon| forwarded(stanza, carbon));
             // A forged wrapper is a message like any other.
-            let carbon = carbon.filter(|_| {
-                let from = stanza.from();
-                from.is_some_and(|from| *from == session.to_bare())
-            });
+            let from_own = stanza.from().is_some_and(|from| *from == session.to_bare());
+            let is_carbon = from_own && stanza.children().any(|child| child.has_ns(ns::CARBONS));
+            let carbon = forwarded(stanza).filter(|_| is_carbon);
             let mut layers = vec![stanza.clone()];
             layers.extend(carbon);
             let message = layers.last()?;
