@@ -8,7 +8,7 @@
 //!        │  Envelope: a stanza or an event, and its route
 //!        ▼
 //!  account_muc  the account joins rooms, not the client
-//!  archive    archive once, stamp, keep forged archive IDs out
+//!  archive    archive once, stamp, keep forged archive IDs out, answer queries
 //!  fork       every message on every client of the account
 //!  your own   a function, or a middleware::Feature
 //!  Router     RFC 6121 §8, sessions, other domains

@@ -1,20 +1,16 @@
 use std::borrow::Cow;
-use std::error::Error;
 use std::fmt;
-use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use futures::FutureExt;
-use jid::BareJid;
+use jid::{BareJid, FullJid, Jid};
 
-use crate::flow::{
-    Archived, Emit, Entity, Entropy, Envelope, Event, Incident, Outcome, Parts, Stage, What,
-};
-use crate::middleware::{Fault, Feature, Next, Shell, decided, panic_text, report};
-use crate::stanza::{Kind, Stanza, Time, ns};
+use crate::flow::{Emit, Entity, Entropy, Envelope, Event, Outcome, Route, What};
+use crate::middleware::{Fault, Feature, Next, Shell};
+use crate::stanza::{Element, Kind, Time, ns};
 
-use super::rules::{self, Decision};
-use super::{ArchiveStore, Direction, Row, Settings};
+use super::port::{Access, ArchiveError, ArchiveStore, Contacts, RoomAccess};
+use super::state::{Known, Tokens};
+use super::{PageSettings, Settings, answer, rules, serve};
 
 /// The layer of this module: [`Archive`] in its shell.
 ///
@@ -24,9 +20,15 @@ pub type ArchiveLayer = Shell<Archive>;
 
 /// The feature of this module; its documentation has the rules.
 pub struct Archive {
-    store: Arc<dyn ArchiveStore>,
-    entropy: Arc<dyn Entropy>,
-    settings: Settings,
+    pub(super) store: Arc<dyn ArchiveStore>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) settings: Settings,
+    pub(super) page: PageSettings,
+    pub(super) contacts: Option<Arc<dyn Contacts>>,
+    rooms: Option<Arc<dyn RoomAccess>>,
+    acked_means_archived: bool,
+    pub(super) tokens: Mutex<Tokens>,
+    pub(super) known: Mutex<Known>,
 }
 
 impl ArchiveLayer {
@@ -43,6 +45,12 @@ impl Archive {
             store,
             entropy,
             settings: Settings::default(),
+            page: PageSettings::default(),
+            contacts: None,
+            rooms: None,
+            acked_means_archived: false,
+            tokens: Mutex::default(),
+            known: Mutex::default(),
         }
     }
 
@@ -51,6 +59,68 @@ impl Archive {
     pub fn settings(mut self, settings: Settings) -> Self {
         self.settings = settings;
         self
+    }
+
+    /// How much one query may bring.
+    #[must_use]
+    pub fn pages(mut self, page: PageSettings) -> Self {
+        self.page = page;
+        self
+    }
+
+    /// Whom to ask who is a contact. Without, `default='roster'` is refused
+    /// (XEP-0441).
+    #[must_use]
+    pub fn contacts(mut self, contacts: Arc<dyn Contacts>) -> Self {
+        self.contacts = Some(contacts);
+        self
+    }
+
+    /// Archives for rooms as well, read by whom this lets. Without, rooms have
+    /// none.
+    #[must_use]
+    pub fn rooms(mut self, access: Arc<dyn RoomAccess>) -> Self {
+        self.rooms = Some(access);
+        self
+    }
+
+    /// The host's promise that it acknowledges a stanza (XEP-0198) only when
+    /// [`Ticket::handled`](crate::host::Ticket::handled) has resolved: then an
+    /// acknowledged message is in the archive, or its sender has been told
+    /// that it is not. It is announced to clients as `tower-xmpp:ack:0`.
+    #[must_use]
+    pub fn acked_means_archived(mut self) -> Self {
+        self.acked_means_archived = true;
+        self
+    }
+
+    /// Gives a session its token, as its IQ would: for hosts that offer it
+    /// inline in Bind 2 (XEP-0386), after
+    /// [`SessionBound`](Event::SessionBound). `previous` is the token that the
+    /// client says it had before.
+    pub fn give_token(&self, session: &FullJid, previous: Option<&str>) -> String {
+        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let asked = tokens.ask(session, previous, &*self.entropy);
+        asked.token.to_string()
+    }
+
+    /// The `<metadata/>` of an archive (XEP-0313 §5): for the `<bound/>` of
+    /// Bind 2. What is archived later is delivered to whoever is bound when
+    /// this is called.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    pub async fn metadata(&self, archive: &BareJid) -> Result<Element, ArchiveError> {
+        let ends = self.ends(archive).await?;
+        Ok(answer::metadata(ends.as_ref().map(|(old, new)| (old, new))))
+    }
+
+    pub(super) fn access(&self, room: &BareJid, asker: &Jid) -> Access {
+        match &self.rooms {
+            Some(rooms) => rooms.access(room, asker),
+            None => Access::Denied,
+        }
     }
 }
 
@@ -61,88 +131,79 @@ impl Feature for Archive {
 
     #[inline]
     fn concerns(&self, envelope: &Envelope) -> bool {
-        match (&envelope.what, rules::direction(&envelope.route)) {
-            (What::Stanza(stanza), Some(direction)) => {
-                stanza.kind() == Kind::Message && rules::may_concern(stanza, direction)
+        let What::Stanza(stanza) = &envelope.what else {
+            return false;
+        };
+        match (stanza.kind(), rules::direction(&envelope.route)) {
+            (Kind::Message, Some(direction)) => {
+                rules::may_concern(stanza, direction, &self.settings)
             }
-            _ => false,
+            (Kind::Message, None) => {
+                self.rooms.is_some() && matches!(envelope.route, Route::Broadcast(_))
+            }
+            (Kind::Iq, _) => serve::concerns(&envelope.route, stanza, self.rooms.is_some()),
+            (Kind::Presence, _) => false,
         }
     }
 
     /// Nothing here returns early with an error before the original goes on:
     /// the shell would let it go on as it came, forged IDs and all.
     async fn handle(self: Arc<Self>, mut envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
-        let incident = self.archive(&mut envelope).await.err();
-        let mut outcome = next.run(envelope).await?;
-        if let Some(incident) = incident {
-            report(&mut outcome, incident);
+        if let Some(request) = envelope.as_stanza()
+            && request.kind() == Kind::Iq
+        {
+            return Ok(self.answer(&envelope, request).await);
         }
+        let filed = self.file(&mut envelope).await;
+        let mut outcome = next.run(envelope).await?;
+        filed.add_to(&mut outcome);
         Ok(outcome)
     }
 
     async fn hear(self: Arc<Self>, _: Time, event: Event) -> Result<Vec<Emit>, Fault> {
-        if let Event::AccountRemoved { account } = event {
-            self.store.remove(&account).await?;
+        let tokens = || self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        match event {
+            Event::SessionBound { session, enabled } => {
+                // Whoever had the address before is gone.
+                tokens().end(&session);
+                if enabled.iter().any(|feature| feature == ns::ARCHIVE_ID) {
+                    self.give_token(&session, None);
+                }
+            }
+            Event::SessionEnded { session, .. } => tokens().end(&session),
+            Event::AccountRemoved { account } => {
+                tokens().remove(&account);
+                self.known
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .forget(&account);
+                self.store.remove(&account).await?;
+            }
+            Event::RoomDestroyed { room } if self.rooms.is_some() => {
+                self.store.remove(&room).await?;
+            }
+            // Hibernating and resuming leave tokens as they are: they belong
+            // to the session (XEP-0198 §5).
+            _ => {}
         }
         Ok(Vec::new())
     }
 
     fn announces(&self, entity: &Entity) -> Vec<Cow<'static, str>> {
-        match entity {
-            Entity::Account(_) => vec![ns::SID.into()],
+        let mut announced = match entity {
+            Entity::Account(_) => vec![ns::SID, ns::MAM, ns::MAM_EXTENDED, ns::ARCHIVE_ID],
+            Entity::Room(_) if self.rooms.is_some() => vec![ns::SID, ns::MAM, ns::MAM_EXTENDED],
             _ => Vec::new(),
-        }
-    }
-}
-
-impl Archive {
-    /// Cleanses the stanza; then, if it is to be archived, does so and makes
-    /// that known: by a stamp inward, by the fact alone outward.
-    async fn archive(&self, envelope: &mut Envelope) -> Result<(), Incident> {
-        let Parts {
-            at,
-            what: What::Stanza(stanza),
-            route,
-            facts,
-            ..
-        } = &mut **envelope
-        else {
-            return Ok(());
         };
-        let (Some(owner), Some(direction)) = (route.owner(), rules::direction(route)) else {
-            return Ok(());
-        };
-        rules::cleanse(stanza, owner, direction);
-        let decision = rules::decide(stanza, owner, direction, &self.settings);
-        decided(NAME, &decision);
-        let Decision::Archive(_) = decision else {
-            return Ok(());
-        };
-        let id = rules::new_id(&*self.entropy);
-        let owner = owner.to_bare();
-        self.append(row(&owner, &id, *at, direction, stanza))
-            .await?;
-        if direction == Direction::Incoming {
-            stanza.push(rules::stamp(&owner, &id));
-        }
-        facts.archived = Some(Archived { by: owner, id });
-        Ok(())
-    }
-
-    /// A store that fails and one that panics are alike to the message.
-    async fn append(&self, row: Row) -> Result<(), Incident> {
-        let appended = AssertUnwindSafe(async { self.store.append(row).await })
-            .catch_unwind()
-            .await;
-        match appended {
-            Ok(Ok(_accepted)) => Ok(()),
-            Ok(Err(error)) => Err(Incident::new(NAME, Stage::Before, with_sources(&error))),
-            Err(panic) => {
-                let mut incident = Incident::new(NAME, Stage::Before, panic_text(&*panic));
-                incident.panicked = true;
-                Err(incident)
+        if matches!(entity, Entity::Account(_)) {
+            if self.acked_means_archived {
+                announced.push(ns::ACK);
+            }
+            if self.settings.groupchat {
+                announced.extend([ns::MAM_GROUPCHAT_FIELD, ns::MAM_GROUPCHAT_AVAILABLE]);
             }
         }
+        announced.into_iter().map(Cow::Borrowed).collect()
     }
 }
 
@@ -154,30 +215,4 @@ impl fmt::Debug for Archive {
     }
 }
 
-const NAME: &str = "archive";
-
-fn row(owner: &BareJid, id: &str, at: Time, direction: Direction, stanza: &Stanza) -> Row {
-    let with = match direction {
-        Direction::Incoming => stanza.from(),
-        Direction::Outgoing => stanza.to(),
-    };
-    // Without `from` it is the account's own server that speaks for it
-    // (RFC 6120 §8.1.2.1).
-    let with = with.cloned().unwrap_or_else(|| owner.clone().into());
-    let wire = stanza.to_xml().into_bytes();
-    let mut row = Row::new(owner.clone(), id, at, with, direction, wire);
-    row.type_ = stanza.message_type();
-    row.message_id = stanza.id().map(str::to_owned);
-    row
-}
-
-fn with_sources(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
-}
+pub(super) const NAME: &str = "archive";

@@ -9,12 +9,14 @@
 //!
 //! # Rules
 //!
+//! ## What passes
+//!
 //! 1. **Forged stamps go.** A `<stanza-id/>` in the account's name is removed
 //!    from every message that reaches the account and from every message it
 //!    sends, archived or not, errors and groupchat too. [`cleanse`] has the
 //!    details; stamps of others stay.
 //! 2. **[`decide`] says what is archived**, and names its reason ([`Why`],
-//!    [`Skip`]).
+//!    [`Skip`]); what the user does not want is not ([`Preferences`], XEP-0441).
 //! 3. **Once per archive**, before the message is forked: all copies bear one
 //!    ID. Sender and recipient on one server have an archive each, with IDs
 //!    that have nothing to do with one another.
@@ -24,32 +26,93 @@
 //!    copies for the sender's other sessions are stamped.
 //! 5. **A message to oneself** is archived on its way in; its way out leaves
 //!    it alone, so that it is archived once and seen under one ID.
-//! 6. **IDs are random** and tell nothing ([`new_id`]); none is used twice.
-//! 7. **A store that fails** or panics costs the stamp, not the message: it
+//! 6. **Rooms**, if [`Archive::rooms`] says who may read: what a room broadcasts
+//!    is stamped in its name and archived at its address ([`decide_room`]), so
+//!    live, replayed and archived copies bear one ID.
+//! 7. **What is taken back** (XEP-0424, and in rooms by moderators, XEP-0425)
+//!    leaves a tombstone under the same ID; the retraction is archived as well.
+//!    Only its author takes a message back: told by the bare JID, in rooms by
+//!    the occupant-id.
+//! 8. **A store that fails** or panics costs the stamp, not the message: it
 //!    goes on, cleansed and unstamped, and the failure is an
 //!    [`Incident`](crate::flow::Incident) of the outcome, counted and traced.
 //!    Nothing is put into the archive later: clients may have read past its
-//!    place (XEP-0313 §4.3.2).
-//! 8. The archive of an account that is removed is removed with it.
+//!    place (XEP-0313 §4.3.2). So it is if the preferences cannot be read: what
+//!    a user may have forbidden is not archived.
 //!
-//! Announced for accounts: `urn:xmpp:sid:0`.
+//! ## IDs
+//!
+//! 9. **IDs are random** and tell nothing ([`new_id`]); none is used twice.
+//! 10. **A client may know the ID of what it sends** before it sends it. It asks
+//!     for its session's token, once:
+//!
+//!     ```xml
+//!     <iq type='set' id='t1'><token xmlns='tower-xmpp:archive-id:0'/></iq>
+//!     <iq type='result' id='t1'>
+//!       <token xmlns='tower-xmpp:archive-id:0'>abcdefghijklmnopqrstuvwxyz</token>
+//!     </iq>
+//!     ```
+//!
+//!     From then on its messages lie under [`computed_id`] of token and message
+//!     `id`. The token belongs to the session, outlives resumption, and is
+//!     seen by nobody else. It may be asked for inline in Bind 2
+//!     ([`Archive::give_token`]).
+//! 11. **Where the ID is another** (an `id` used twice, a strange one, none) a
+//!     session that asked is told which, before the message is acknowledged:
+//!     `<archived xmlns='tower-xmpp:archive-id:0' id='m1' as='-…'/>`, in a
+//!     message from its account.
+//! 12. **What is sent again** is not archived again. The same message under the
+//!     same `id` and token keeps its place; so it does in a new session that
+//!     asks with `previous='…'`, the token it had before, for seven days.
+//!     Without that, a failed resumption means at least once.
+//!
+//! ## Acknowledgements
+//!
+//! 13. **Stamped means accepted, acked means durable.** What a store has accepted
+//!     but not yet committed stands in [`Outcome::settling`]; a host that awaits
+//!     [`Ticket::handled`] before it counts a stanza (XEP-0198) acknowledges
+//!     nothing that a crash could take. It says so with
+//!     [`Archive::acked_means_archived`].
+//! 14. **What is not archived is told** to a session that asked for its token,
+//!     before the acknowledgement: `<not-archived xmlns='tower-xmpp:archive-id:0'
+//!     id='m1'/>` with a condition. Not if a rule kept it out.
+//!
+//! ## Questions
+//!
+//! 15. **Queries** (XEP-0313 with `#extended`, XEP-0059) are answered for an
+//!     account's own sessions, at its bare JID or without `to`, and for rooms.
+//!     Everybody else gets `forbidden`. Unknown fields are
+//!     `feature-not-implemented`, unknown IDs `item-not-found`, values that are
+//!     none `bad-request`.
+//! 16. **Pages are bounded** in messages and bytes, however much is asked
+//!     ([`PageSettings`]), so that what arrives meanwhile waits for one page at
+//!     most.
+//! 17. The archive of an account or room that is removed is removed with it.
+//!
+//! Announced for accounts: `urn:xmpp:sid:0`, `urn:xmpp:mam:2`,
+//! `urn:xmpp:mam:2#extended`, `tower-xmpp:archive-id:0`, and what options add; for
+//! rooms that have archives the first three.
+//!
+//! [`Outcome::settling`]: crate::flow::Outcome::settling
+//! [`Ticket::handled`]: crate::host::Ticket::handled
 //!
 //! # Caveats
 //!
-//! * Archives are of accounts; rooms have none yet. Archives cannot be queried
-//!   yet, and `urn:xmpp:mam:2` is not announced.
-//! * The layer waits for its [store](ArchiveStore) before a message goes on. A
-//!   store that never answers holds that account's messages up: give it a
-//!   time limit.
+//! * The layer waits until its [store](ArchiveStore) accepts, before a message
+//!   goes on. A store that never answers holds that account's messages up: give
+//!   it a time limit.
+//! * A query holds up what its own session sends, and nothing else.
 //! * A message to an account that does not exist is archived like any other.
 //!   Unless the host refuses those before the stack, switch the layer off for
 //!   them: `ArchiveLayer::new(…).only_for(move |account| accounts.exist(account))`.
+//!   Rooms are asked about there, too.
 //! * Switched off for an account, the layer removes nothing: `urn:xmpp:sid:0`
 //!   is not announced for it then, and clients do not trust its stamps.
 //! * Everything that reaches a session must have passed this layer as
 //!   [`Route::ToAccount`](crate::flow::Route::ToAccount), what rooms of the
 //!   same server broadcast included: what a host puts straight into a
 //!   session's queue is not cleansed.
+//! * Results say no `<count/>`, which would cost a look at the whole archive.
 //!
 //! # Order
 //!
@@ -99,16 +162,27 @@
 //! # }).unwrap();
 //! ```
 
+mod answer;
+mod filing;
+mod id;
 mod layer;
+mod notice;
 mod page;
 mod port;
 mod preferences;
+mod query;
 mod rules;
+mod serve;
+mod state;
 #[cfg(test)]
 mod tests;
 
+pub use id::{LONGEST_MESSAGE_ID, TOKEN_LENGTH, computed_id, new_id};
 pub use layer::{Archive, ArchiveLayer};
-pub use page::Page;
-pub use port::{Accepted, ArchiveError, ArchiveStore, Durable, Entry, Position, Row};
+pub use page::{Page, PageSettings};
+pub use port::{
+    Accepted, Access, ArchiveError, ArchiveStore, Contacts, Durable, Entry, Position, RoomAccess,
+    Row,
+};
 pub use preferences::{DefaultPreference, InvalidPreferences, Preferences};
-pub use rules::{Decision, Direction, Settings, Skip, Why, cleanse, decide, new_id, stamp};
+pub use rules::{Decision, Direction, Settings, Skip, Why, cleanse, decide, decide_room, stamp};

@@ -42,6 +42,31 @@ pub struct Page {
     pub limit: usize,
 }
 
+/// How much one query may bring. A client that wants more asks for the next
+/// page when it has this one, so that no query fills its queue and what
+/// arrives meanwhile stands between two pages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PageSettings {
+    /// Messages, if the query does not say how many. Default 50.
+    pub usual: usize,
+    /// Messages, however many the query wants. Default 100.
+    pub messages: usize,
+    /// Bytes of archived stanzas; but one message is always sent. Default
+    /// 256 KiB.
+    pub bytes: usize,
+}
+
+impl Default for PageSettings {
+    fn default() -> Self {
+        Self {
+            usual: 50,
+            messages: 100,
+            bytes: 256 << 10,
+        }
+    }
+}
+
 impl Page {
     /// The oldest `limit` messages.
     pub fn oldest(limit: usize) -> Self {

@@ -104,6 +104,31 @@ pub trait ArchiveStore: Send + Sync + 'static {
     async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError>;
 }
 
+/// Who is in whose roster (RFC 6121 §2). Asked on the path of a message:
+/// answer from memory.
+pub trait Contacts: Send + Sync + 'static {
+    /// Whether `contact` is in the roster of `account`.
+    fn has(&self, account: &BareJid, contact: &BareJid) -> bool;
+}
+
+/// Who may read the archives of our rooms: whoever may enter now (XEP-0313
+/// §8.4). Answered from memory.
+pub trait RoomAccess: Send + Sync + 'static {
+    /// What `asker`, a real address and not an occupant's, may do.
+    fn access(&self, room: &BareJid, asker: &Jid) -> Access;
+}
+
+/// What somebody may do with a room's archive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Access {
+    /// Read it.
+    Granted,
+    /// Not read it.
+    Denied,
+    /// There is no such room.
+    NoSuchRoom,
+}
+
 /// A message to be archived.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -220,7 +245,7 @@ impl Accepted {
     pub fn at(position: Position) -> Self {
         Self {
             position,
-            durable: Durable(None),
+            durable: Durable::now(),
         }
     }
 
@@ -237,6 +262,11 @@ impl Accepted {
 }
 
 impl Durable {
+    /// Nothing to wait for.
+    pub fn now() -> Self {
+        Self(None)
+    }
+
     /// Whether there is nothing to wait for.
     pub fn is_now(&self) -> bool {
         self.0.is_none()

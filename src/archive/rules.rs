@@ -4,8 +4,10 @@ use std::borrow::Cow;
 
 use jid::{BareJid, Jid};
 
-use crate::flow::{Entropy, Route};
-use crate::stanza::{ElementRef, Kind, MessageType, NsSet, RawXml, Stanza, ns};
+use crate::flow::Route;
+use crate::stanza::{Element, ElementRef, Kind, MessageType, NsSet, RawXml, Stanza, Time, ns};
+
+use super::Row;
 
 /// Whether a message goes into the archive, and why or why not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -38,6 +40,8 @@ pub enum Why {
     Invitation,
     /// It rings, or ends the ringing (XEP-0353).
     Call,
+    /// A room says it, with a body or a subject.
+    Groupchat,
 }
 
 /// Why a message is not archived.
@@ -63,6 +67,8 @@ pub enum Skip {
     Unwanted(Why),
     /// Nobody would look for it later: chat states, or nothing known at all.
     Passing,
+    /// The user does not want messages with that address kept (XEP-0441).
+    Preference,
 }
 
 /// Which kinds of message without a body are archived. Each may be (XEP-0313
@@ -78,6 +84,11 @@ pub struct Settings {
     pub invitations: bool,
     /// [`Why::Call`].
     pub calls: bool,
+    /// What rooms say to the account, in its own archive besides the room's
+    /// (XEP-0313 §6.1.1 leaves it open). A session that sits in a room gets
+    /// each message itself, so with several sessions there each is archived
+    /// several times, unless the account joins rooms as one. Default off.
+    pub groupchat: bool,
 }
 
 /// Which way a message goes, seen from the account.
@@ -101,7 +112,9 @@ pub(super) fn direction(route: &Route) -> Option<Direction> {
 
 /// Whether the archive of `owner` keeps this message.
 ///
-/// 1. Errors never; groupchat never, whatever they hint: the room archives it.
+/// 1. Errors never, whatever they hint. Groupchat neither: the room archives
+///    it; unless the settings want it and the room said it, with a body or a
+///    subject and none of the hints of rule 2.
 /// 2. `no-store` and `no-permanent-store` win over everything that follows,
 ///    `store` included (XEP-0334 leaves open what both together mean; privacy).
 /// 3. A message to oneself is left to the pass inward.
@@ -113,6 +126,12 @@ pub(super) fn direction(route: &Route) -> Option<Direction> {
 pub fn decide(stanza: &Stanza, owner: &Jid, direction: Direction, settings: &Settings) -> Decision {
     if let Some(skip) = forbidden(stanza) {
         return Decision::Skip(skip);
+    }
+    if stanza.message_type() == MessageType::Groupchat {
+        return match is_said(stanza) && settings.groupchat && direction == Direction::Incoming {
+            true => Decision::Archive(Why::Groupchat),
+            false => Decision::Skip(Skip::Groupchat),
+        };
     }
     if direction == Direction::Outgoing {
         match stanza.to() {
@@ -130,10 +149,87 @@ pub fn decide(stanza: &Stanza, owner: &Jid, direction: Direction, settings: &Set
     }
 }
 
+/// Whether the archive of a room keeps what the room broadcasts: messages of
+/// type groupchat with a body, a subject or a retraction (XEP-0313 §6.1.2),
+/// without the hints that forbid it.
+pub fn decide_room(stanza: &Stanza) -> Decision {
+    if let Some(skip) = forbidden(stanza) {
+        return Decision::Skip(skip);
+    }
+    let is_groupchat = stanza.message_type() == MessageType::Groupchat;
+    match is_groupchat && (is_said(stanza) || stanza.has_child("retract", ns::RETRACT)) {
+        true => Decision::Archive(Why::Groupchat),
+        false => Decision::Skip(Skip::Passing),
+    }
+}
+
+/// Whether `new` is `there` once more: the same message, to the same
+/// recipient, by the same account, though maybe by another of its sessions.
+/// A client sends again what was not acknowledged (XEP-0198 §5).
+pub(super) fn is_resent(there: &Row, new: &Row) -> bool {
+    let content = |row: &Row| {
+        let mut stanza = Stanza::parse(&row.stanza).ok()?;
+        stanza.set_from(None);
+        Element::parse(stanza.to_xml().as_bytes()).ok()
+    };
+    there.direction == new.direction
+        && there.message_id == new.message_id
+        && content(there).is_some_and(|there| content(new) == Some(there))
+}
+
+/// The message that this one takes back: its `id`, or in rooms its archive ID
+/// (XEP-0424 §3).
+pub(super) fn retracts(stanza: &Stanza) -> Option<String> {
+    let retract = stanza.child("retract", ns::RETRACT)?;
+    retract.attr("id").map(str::to_owned)
+}
+
+/// What stands in the place of a message that was taken back (XEP-0424 §4):
+/// its addresses, type and id, and by which message it was taken back. A
+/// moderator's word (XEP-0425 §5) is kept with it.
+pub(super) fn tombstone(there: &Row, by: &Stanza, at: Time) -> Option<Vec<u8>> {
+    let mut stanza = Stanza::parse(&there.stanza).ok()?;
+    stanza.remove_children(|_| true);
+    let mut retracted = RawXml::build("retracted", ns::RETRACT).attr("stamp", &at.to_string());
+    if let Some(id) = by.id() {
+        retracted = retracted.attr("id", id);
+    }
+    let retract = by.child("retract", ns::RETRACT)?;
+    for said in retract
+        .children()
+        .filter(|child| !child.has_ns(ns::RETRACT) || child.is("reason", ns::RETRACT))
+    {
+        retracted = retracted.element(said);
+    }
+    stanza.push(retracted.finish());
+    Some(stanza.to_xml().into_bytes())
+}
+
+/// Whether a message of a room may take back this one: the room itself says so
+/// for a moderator (XEP-0425 §5), or the occupant that sent it, told by its
+/// occupant-id and never by its nick (XEP-0424 §5).
+pub(super) fn may_retract_in_room(there: &Row, by: &Stanza, room: &BareJid) -> bool {
+    if by
+        .from()
+        .is_some_and(|from| from.is_bare() && from.to_bare() == *room)
+    {
+        return true;
+    }
+    let occupant = |stanza: &Stanza| {
+        let id = stanza.child("occupant-id", ns::OCCUPANT_ID)?;
+        id.attr("id").map(str::to_owned)
+    };
+    let author = Stanza::parse(&there.stanza)
+        .ok()
+        .as_ref()
+        .and_then(occupant);
+    author.is_some() && author == occupant(by)
+}
+
 /// Whether [`cleanse`] or [`decide`] may find anything in this message: from
 /// the head and the names of the children alone.
 #[inline]
-pub(super) fn may_concern(stanza: &Stanza, direction: Direction) -> bool {
+pub(super) fn may_concern(stanza: &Stanza, direction: Direction, settings: &Settings) -> bool {
     let forgeable = match direction {
         Direction::Incoming => &STAMPS,
         Direction::Outgoing => &IDS,
@@ -145,10 +241,11 @@ pub(super) fn may_concern(stanza: &Stanza, direction: Direction) -> bool {
         || stanza.has_child("subject", ns::CLIENT)
         || stanza.mentions_any(&TELLING);
     telling
-        && !matches!(
-            stanza.message_type(),
-            MessageType::Error | MessageType::Groupchat
-        )
+        && match stanza.message_type() {
+            MessageType::Error => false,
+            MessageType::Groupchat => settings.groupchat,
+            _ => true,
+        }
 }
 
 /// Removes what nobody but us may say about the archive of `owner`; says how
@@ -185,19 +282,6 @@ pub fn stamp(by: &BareJid, id: &str) -> RawXml {
         .finish()
 }
 
-/// A new ID: `-`, then 26 characters of base32, which are 130 random bits.
-///
-/// It tells nothing about the archive (XEP-0359 §6). The first character is
-/// in no alphabet that sessions' tokens are made of, so an ID that a client
-/// computes can never be one of these.
-pub fn new_id(entropy: &dyn Entropy) -> String {
-    const RANDOM: usize = 26;
-    let mut id = String::with_capacity(1 + RANDOM);
-    id.push('-');
-    id.push_str(&entropy.token(RANDOM));
-    id
-}
-
 impl Settings {
     fn want(&self, why: Why) -> bool {
         match why {
@@ -217,6 +301,7 @@ impl Default for Settings {
             markers: true,
             invitations: true,
             calls: true,
+            groupchat: false,
         }
     }
 }
@@ -243,12 +328,15 @@ fn forbidden(stanza: &Stanza) -> Option<Skip> {
     debug_assert_eq!(stanza.kind(), Kind::Message);
     match stanza.message_type() {
         MessageType::Error => Some(Skip::Error),
-        MessageType::Groupchat => Some(Skip::Groupchat),
         _ if !stanza.mentions(ns::HINTS) => None,
         _ if stanza.has_child("no-store", ns::HINTS) => Some(Skip::NoStore),
         _ if stanza.has_child("no-permanent-store", ns::HINTS) => Some(Skip::NoPermanentStore),
         _ => None,
     }
+}
+
+fn is_said(stanza: &Stanza) -> bool {
+    stanza.has_body() || stanza.has_child("subject", ns::CLIENT)
 }
 
 fn worth(stanza: &Stanza) -> Result<Why, Skip> {
@@ -314,7 +402,7 @@ fn is_forged_delay(child: ElementRef<'_>, owner: &Jid) -> bool {
 }
 
 /// Whether two addresses are of one account, whatever their resources.
-fn same_account(one: &Jid, other: &Jid) -> bool {
+pub(super) fn same_account(one: &Jid, other: &Jid) -> bool {
     one.node() == other.node() && same_domain(one, other)
 }
 

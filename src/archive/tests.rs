@@ -47,7 +47,10 @@ fn outgoing(attributes: &str, children: &str) -> Decision {
 /// The cheap question must never hide what the decision would keep.
 fn asked_about(stanza: &Stanza, direction: Direction, decision: Decision) {
     if let Keep(_) = decision {
-        assert!(may_concern(stanza, direction), "{stanza:?}");
+        assert!(
+            may_concern(stanza, direction, &Settings::default()),
+            "{stanza:?}"
+        );
     }
 }
 
@@ -61,7 +64,11 @@ fn cleansed_for(owner: &str, direction: Direction, children: &str) -> Vec<String
     let before = stanza.children().count();
     let removed = cleanse(&mut stanza, &jid(owner), direction);
     if removed > 0 {
-        assert!(may_concern(&message("", children), direction));
+        assert!(may_concern(
+            &message("", children),
+            direction,
+            &Settings::default()
+        ));
     }
     let left: Vec<_> = stanza
         .children()
@@ -148,6 +155,7 @@ fn what_only_asks_for_a_sign_of_life_is_not_archived() {
 #[test]
 fn the_kinds_that_the_settings_leave_out_are_not_archived() {
     let none = Settings {
+        groupchat: false,
         receipts: false,
         markers: false,
         invitations: false,
@@ -404,7 +412,7 @@ fn what_cannot_be_archived_and_mentions_no_id_is_not_asked_about() {
     ] {
         let stanza = message(&format!("type='{type_}'"), children);
         assert!(
-            !may_concern(&stanza, Direction::Incoming),
+            !may_concern(&stanza, Direction::Incoming, &Settings::default()),
             "{type_} {children}"
         );
     }

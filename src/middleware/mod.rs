@@ -75,4 +75,4 @@ pub use pending::{Pending, PendingFull, PendingLimits};
 pub use service::{Middleware, Pass, Shell};
 pub use sieve::Sieve;
 #[allow(unused_imports, reason = "used by features, which may all be off")]
-pub(crate) use telemetry::decided;
+pub(crate) use telemetry::{broke, decided};

@@ -33,7 +33,8 @@ pub(crate) fn decided(layer: &'static str, decision: &dyn fmt::Debug) {
 }
 
 /// A layer broke and was stepped over.
-pub(super) fn broke(incident: &Incident) {
+#[allow(dead_code, reason = "used by features, which may all be off")]
+pub(crate) fn broke(incident: &Incident) {
     #[cfg(feature = "metrics")]
     metrics::counter!(
         "tower_xmpp_layer_incidents_total",

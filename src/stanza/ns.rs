@@ -126,6 +126,14 @@ namespaces! {
     MAM = "urn:xmpp:mam:2";
     /// Message archive management, extended queries (XEP-0313).
     MAM_EXTENDED = "urn:xmpp:mam:2#extended";
+    /// Archives, messages of rooms in a user's one (XEP-0313 §4.1.4).
+    MAM_GROUPCHAT_FIELD = "urn:xmpp:mam:2#groupchat-field";
+    /// Archives, a user's one holds messages of rooms (XEP-0313 §7).
+    MAM_GROUPCHAT_AVAILABLE = "urn:xmpp:mam:2#groupchat-available";
+    /// Our own: archive IDs that a client computes.
+    ARCHIVE_ID = "tower-xmpp:archive-id:0";
+    /// Our own: an acknowledgement means that the message is archived.
+    ACK = "tower-xmpp:ack:0";
     /// Chat markers (XEP-0333).
     CHAT_MARKERS = "urn:xmpp:chat-markers:0";
     /// Message processing hints (XEP-0334).

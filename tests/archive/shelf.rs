@@ -1,17 +1,19 @@
 //! Hosts with an archive that a test can look into, and break.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use futures::channel::oneshot;
 use futures::executor::block_on;
 use jid::BareJid;
 use tower_xmpp::archive::{
-    Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Preferences, Row,
+    Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Position, Preferences, Row,
 };
 use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::stanza::{Stanza, Time, ns};
 use tower_xmpp::store::MemoryArchive;
-use tower_xmpp::testkit::{Faulty, Session, Sessions, World};
+use tower_xmpp::testkit::{Faulty, Session, Sessions, World, xml};
 
 /// A host's archive: its layer, and a look into it from outside.
 #[derive(Clone, Default)]
@@ -19,6 +21,51 @@ pub struct Shelf {
     pub store: Arc<MemoryArchive>,
     pub broken: Faulty,
     pub panics: bool,
+    pub commits: Commits,
+}
+
+/// When what was accepted is durable: at once, or when a test says so.
+#[derive(Clone, Default)]
+pub struct Commits(Arc<Mutex<Option<VecDeque<Commit>>>>);
+
+type Commit = oneshot::Sender<Result<(), ArchiveError>>;
+
+impl Commits {
+    /// From now on the test says when.
+    pub fn hold(&self) {
+        *self.0.lock().unwrap() = Some(VecDeque::new());
+    }
+
+    /// The oldest that waits is durable now.
+    pub fn succeed(&self) {
+        self.resolve(Ok(()));
+    }
+
+    /// The oldest that waits is lost.
+    pub fn fail(&self) {
+        self.resolve(Err(ArchiveError::NoRoom("the disk is full".into())));
+    }
+
+    fn resolve(&self, how: Result<(), ArchiveError>) {
+        let commit = self
+            .0
+            .lock()
+            .unwrap()
+            .as_mut()
+            .and_then(VecDeque::pop_front);
+        let _ = commit.expect("something waits").send(how);
+    }
+
+    fn accepted(&self, position: Position) -> Accepted {
+        let Some(waiting) = &mut *self.0.lock().unwrap() else {
+            return Accepted::at(position);
+        };
+        let (tell, told) = oneshot::channel();
+        waiting.push_back(tell);
+        Accepted::until(position, async {
+            told.await.expect("a test says how it ends")
+        })
+    }
 }
 
 impl Shelf {
@@ -53,7 +100,8 @@ impl ArchiveStore for Shelf {
             assert!(!self.panics, "the disk is on fire");
             return Err(ArchiveError::Store(error.into()));
         }
-        self.store.append(row).await
+        let accepted = self.store.append(row).await?;
+        Ok(self.commits.accepted(accepted.position))
     }
 
     async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
@@ -127,6 +175,17 @@ pub fn two_hosts_with(here: Shelf) -> Two {
         bob,
         alice,
     }
+}
+
+/// A session asks for its token, and may name the one it had before.
+#[track_caller]
+pub fn token(session: &Session, previous: Option<&str>) -> String {
+    let previous = previous.map_or_else(String::new, |token| format!("previous='{token}'"));
+    let answer = session.asks(xml!(
+        "<iq type='set' id='token'><token xmlns='tower-xmpp:archive-id:0' {previous}/></iq>"
+    ));
+    let token = answer.child("token", ns::ARCHIVE_ID).expect("a token");
+    token.text()
 }
 
 /// The stanza-ids that a stanza bears: by whom, and which.
