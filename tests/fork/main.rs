@@ -1,8 +1,10 @@
 //! Forking, as several clients see it.
 
 mod carbons;
+mod cases;
 mod fates;
 mod modes;
+mod property;
 
 use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::testkit::{Session, World, xml};
