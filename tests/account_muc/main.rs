@@ -9,6 +9,7 @@ mod house;
 mod joining;
 mod keeping;
 mod leaving;
+mod property;
 mod refusing;
 mod scripted;
 mod talking;

@@ -139,7 +139,7 @@ impl Machine {
         let Phase::Leaving(leaving) = std::mem::replace(&mut self.phase, Phase::Out) else {
             return;
         };
-        self.forget_room();
+        self.forget_room(turn);
         match leaving.then.first() {
             None => turn.store(),
             Some(first) => {
@@ -167,7 +167,7 @@ impl Machine {
         turn.tell_all(self.sessions(), gone);
         self.sessions.clear();
         self.answer_pings(turn, false);
-        self.forget_room();
+        self.forget_room(turn);
         self.phase = Phase::Out;
         turn.store();
     }
@@ -206,7 +206,12 @@ impl Machine {
     }
 
     /// Nothing that was heard in the room holds any longer.
-    fn forget_room(&mut self) {
+    ///
+    /// The machine itself stays for a while: a session may still send presence
+    /// in the belief that it is in the room, and many rooms would take that for
+    /// a join of its own.
+    fn forget_room(&mut self, turn: &Turn<'_>) {
+        self.handed = (self.handed.0.max(1), turn.at);
         self.occupants.clear();
         self.history.clear();
         self.own = None;

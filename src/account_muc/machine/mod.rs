@@ -20,7 +20,7 @@
 //!        unavailable, or no answer    └─────────┘   the host
 //! ```
 //!
-//! `Out` with nobody waiting is forgotten by the layer. `Lost` is a seat that
+//! `Out` with nobody waiting is forgotten by the layer after a while. `Lost` is a seat that
 //! the account means to have: sessions stay in the room, and are told only what
 //! changed once it is back. A restart begins in `Lost`, or in `Leaving`.
 //!

@@ -3,7 +3,7 @@
 
 use jid::FullJid;
 
-use crate::stanza::{Condition, Stanza, StanzaError};
+use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 
 use super::super::muc::{self, Said};
 use super::{Machine, Turn};
@@ -13,6 +13,7 @@ use super::{Machine, Turn};
 pub(super) struct NickChange {
     /// The id under which the room was asked.
     id: String,
+    since: Time,
     /// Who wants to; nobody in particular, if a bookmark says so.
     pub(super) session: Option<FullJid>,
     /// The id that the session gave.
@@ -38,6 +39,7 @@ impl Machine {
         self.shown = self.aggregate().to_xml();
         self.nick_change = Some(NickChange {
             id,
+            since: turn.at,
             session: session.cloned(),
             theirs: theirs.map(str::to_owned),
             wanted,
@@ -55,11 +57,20 @@ impl Machine {
         let error = answer
             .error()
             .unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition));
-        let refusal = muc::refusal(&change.wanted, change.theirs.as_deref(), &error);
-        if let Some(session) = &change.session {
-            turn.tell(session, refusal);
-        }
+        change.refuse(turn, &error);
         true
+    }
+
+    /// The room has not answered: there is reason to doubt that it knows us.
+    pub(super) fn nick_overdue(&mut self, turn: &mut Turn<'_>) {
+        let is_over =
+            |change: &mut NickChange| turn.at.since(change.since) >= turn.options.patience;
+        if let Some(change) = self.nick_change.take_if(is_over) {
+            let silent =
+                StanzaError::from(Condition::RemoteServerTimeout).with_type(ErrorType::Wait);
+            change.refuse(turn, &silent);
+            self.doubt_it(turn);
+        }
     }
 
     /// An occupant, or we, give up a nick for another (303): nobody leaves.
@@ -84,5 +95,14 @@ impl Machine {
         }
         let to_all = super::join::without_id(presence.clone());
         turn.tell_all(self.sessions(), to_all);
+    }
+}
+
+impl NickChange {
+    fn refuse(&self, turn: &mut Turn<'_>, error: &StanzaError) {
+        let refusal = muc::refusal(&self.wanted, self.theirs.as_deref(), error);
+        if let Some(session) = &self.session {
+            turn.tell(session, refusal);
+        }
     }
 }

@@ -66,6 +66,7 @@ impl Machine {
     }
 
     fn joined_tick(&mut self, turn: &mut Turn<'_>, probes: &mut usize) {
+        self.nick_overdue(turn);
         let lingered = self
             .deserted
             .is_some_and(|since| turn.at.since(since) >= turn.options.linger);
