@@ -176,11 +176,15 @@ impl Desk {
     }
 
     /// The rooms of a domain have come out of reach, or back into it.
-    pub(super) fn link_changed(&self, at: Time, domain: &DomainPart) {
+    pub(super) fn link_changed(&self, at: Time, domain: &DomainPart, is_back: bool) {
         self.table.visit_all(|account, machine| {
             if machine.room().domain() == &**domain {
                 let mut pending = self.pending(account);
-                machine.link_changed(&mut self.turn(at, &mut pending));
+                let mut turn = self.turn(at, &mut pending);
+                match is_back {
+                    true => machine.link_back(&mut turn),
+                    false => machine.link_lost(&turn),
+                }
             }
         });
     }

@@ -147,9 +147,8 @@ impl Feature for AccountMuc {
                     .await
                     .done;
             }
-            Event::LinkLost { domain } | Event::LinkBack { domain } => {
-                self.desk.link_changed(at, &domain);
-            }
+            Event::LinkLost { domain } => self.desk.link_changed(at, &domain, false),
+            Event::LinkBack { domain } => self.desk.link_changed(at, &domain, true),
             Event::Tick => {
                 let wishes = self.grant(at).await;
                 done = self.desk.tick(at).await;

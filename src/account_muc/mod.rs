@@ -60,10 +60,11 @@
 //!     here, vCard, PubSub and disco further in; nothing else.
 //! 11. **Self-pings** (XEP-0410) of sessions are answered here: from what the
 //!     room was last heard to send, or with one ping for all. Rooms are pinged
-//!     after [`Options::silence`], after a link came back, and when something
-//!     is odd ([`SeatSuspect`](crate::flow::Event::SeatSuspect), a message
+//!     after [`Options::silence`], after a link broke, and when something is
+//!     odd ([`SeatSuspect`](crate::flow::Event::SeatSuspect), a message
 //!     refused as `not-acceptable`). Who does not know us is joined again with
-//!     doubling pauses; who cannot be reached is asked again.
+//!     doubling pauses; who cannot be reached is asked again. Once a link is
+//!     back, the rooms behind it are joined again, as what they said may be lost.
 //! 12. **Restarts.** Each seat is written to its [`SeatStore`] before the join
 //!     or the goodbye leaves. [`AccountMuc::restore`] takes the seats up again,
 //!     and the rooms are joined again, [`Options::probes_per_tick`] at each tick.

@@ -52,6 +52,9 @@ pub(super) struct Joining {
     pub(super) arriving: Occupants,
     /// The account was in the room before, and sessions may still be.
     pub(super) resync: bool,
+    /// The room still had us, under another nick: it takes the join for a
+    /// change of nick, and may not say who else is there.
+    pub(super) moved: bool,
     tries: u32,
 }
 
@@ -127,6 +130,7 @@ impl Machine {
             waiting,
             arriving: Occupants::default(),
             resync,
+            moved: false,
             tries,
         }));
         turn.tell_room(join);
@@ -184,6 +188,9 @@ impl Machine {
         }
         self.answer_pings(turn, true);
         self.mark_deserted(turn);
+        if joining.moved {
+            self.lose(turn, 0);
+        }
         if self.wants_out {
             self.leave_if_done(turn);
         }
@@ -338,6 +345,8 @@ impl Machine {
         said: &Said,
         joins: bool,
     ) -> bool {
+        // Whoever had the nick before has it no more.
+        self.forget_occupant(seat.resource().as_str());
         let presence = turn.pool.keep(own);
         let known = self.own.as_ref();
         let news = self.seat != seat || known.is_none_or(|known| known.presence != presence);

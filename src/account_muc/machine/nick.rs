@@ -6,7 +6,7 @@ use jid::FullJid;
 use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 
 use super::super::muc::{self, Said};
-use super::{Machine, Turn};
+use super::{Machine, Phase, Turn};
 
 /// A change that the room has been asked for.
 #[derive(Debug)]
@@ -88,6 +88,9 @@ impl Machine {
             if let Some(new) = new {
                 self.seat = new;
                 turn.store();
+            }
+            if let Phase::Joining(joining) = &mut self.phase {
+                joining.moved = true;
             }
             self.nick_change = None;
         } else if let Some(old) = presence.from().and_then(|from| from.resource()) {

@@ -83,11 +83,22 @@ impl Machine {
         self.ping(turn);
     }
 
-    /// The link to the room broke or came back: it is asked a little later,
-    /// when both servers have found each other again.
-    pub(crate) fn link_changed(&mut self, turn: &mut Turn<'_>) {
+    /// The link to the room broke: the room is asked a little later, when both
+    /// servers have found each other again.
+    pub(crate) fn link_lost(&mut self, turn: &Turn<'_>) {
         if self.is_joined() {
             self.doubt.due = Some(turn.at + turn.options.settle);
+        }
+    }
+
+    /// The link is back. What the room said meanwhile may be lost, who has
+    /// gone above all, so that to be in the room is not enough to know.
+    pub(crate) fn link_back(&mut self, turn: &mut Turn<'_>) {
+        if self.is_joined() {
+            self.lose(turn, 0);
+            if let Phase::Lost { due, .. } = &mut self.phase {
+                *due = turn.at + turn.options.settle;
+            }
         }
     }
 
