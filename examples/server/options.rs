@@ -45,6 +45,10 @@ pub struct Options {
     #[arg(long, requires = "tls_cert")]
     pub require_tls: bool,
 
+    /// Archives nothing; messages to accounts without a client wait offline
+    #[arg(long)]
+    pub no_archive: bool,
+
     /// What to log: error, warn, info, debug, trace, or a tracing filter
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,

@@ -70,7 +70,11 @@ impl Server {
         let domain = options.domain.clone();
         let accounts = Accounts::load(domain, &storage, &options.accounts).await?;
         let site = Arc::new(Site::new(accounts, storage));
-        let (conductor, parts) = conduct(stack(site.clone()), site.clone(), Settings::default());
+        let (conductor, parts) = conduct(
+            stack(site.clone(), !options.no_archive),
+            site.clone(),
+            Settings::default(),
+        );
         site.conducted_by(conductor.clone());
         let mut drivers = JoinSet::new();
         for driver in parts {

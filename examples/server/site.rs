@@ -11,6 +11,7 @@ use tracing::{debug, error, warn};
 
 use super::accounts::Accounts;
 use super::rooms::Rooms;
+use super::services::offline::{self, Offline};
 use super::services::{self, private::Private, roster::Rosters};
 use super::sessions::Sessions;
 use super::storage::{Failed, Storage};
@@ -20,6 +21,7 @@ pub struct Site {
     pub sessions: Sessions,
     pub rosters: Rosters,
     pub private: Private,
+    pub offline: Offline,
     pub rooms: Rooms,
     pub storage: Storage,
     /// Where what cannot be sent comes back in.
@@ -34,6 +36,7 @@ impl Site {
             sessions: Sessions::default(),
             rosters: Rosters::new(storage.clone()),
             private: Private::new(storage.clone()),
+            offline: Offline::new(storage.clone()),
             storage,
             conductor: OnceLock::new(),
         }
@@ -103,6 +106,15 @@ impl Host for Site {
 
     async fn serve(&self, envelope: Envelope) -> Result<Outcome, Failed> {
         services::serve(self, &envelope).await
+    }
+
+    async fn keep_offline(
+        &self,
+        account: &BareJid,
+        at: Time,
+        stanza: &Stanza,
+    ) -> Result<bool, Failed> {
+        offline::keep(self, account, at, stanza).await
     }
 
     fn directed(&self, session: &FullJid, presence: &Stanza) {

@@ -15,17 +15,18 @@ use super::site::Site;
 use super::storage::Failed;
 
 /// A stack over this server. Its layers' state is shared by all its clones.
-pub fn stack(site: Arc<Site>) -> impl Stack {
+pub fn stack(site: Arc<Site>, archives: bool) -> impl Stack {
     let accounts = site.accounts.clone();
-    let archives = Arc::new(MemoryArchive::default());
+    let archive = || {
+        let store = Arc::new(MemoryArchive::default());
+        ArchiveLayer::new(store, Arc::new(random::fill))
+            // A message to nobody comes back and is not kept.
+            .only_for(move |account| accounts.exists(account))
+    };
     ServiceBuilder::new()
         // Stamps what is kept and removes forged stamps from everything;
         // outside whatever copies, so that one message has one ID.
-        .layer(
-            ArchiveLayer::new(archives, Arc::new(random::fill))
-                // A message to nobody comes back and is not kept.
-                .only_for(move |account| accounts.exists(account)),
-        )
+        .option_layer(archives.then(archive))
         // Copies for the account's other clients, inside whatever stamps, so
         // that copies bear the stamp.
         .layer(ForkLayer::new())

@@ -1,6 +1,6 @@
 //! Messages between clients (RFC 6121 §8).
 
-use tower_xmpp::stanza::{Condition, Type};
+use tower_xmpp::stanza::{Condition, Type, ns};
 
 use super::client::*;
 
@@ -57,12 +57,7 @@ async fn a_message_to_the_account_goes_to_the_most_available_client() {
 async fn a_message_that_nobody_takes_comes_back() {
     let server = server().await;
     let mut alice = Client::available(server.address(), "alice", "phone").await;
-    for to in [
-        "bob@example.org",
-        "nobody@example.org",
-        "bob@example.org/gone",
-        "example.org",
-    ] {
+    for to in ["nobody@example.org", "bob@example.org/gone", "example.org"] {
         alice
             .send(&format!(
                 "<message to='{to}' id='m'><body>hi</body></message>"
@@ -98,4 +93,54 @@ async fn clients_ask_each_other_by_their_full_addresses() {
     let to_nobody = "<iq to='bob@example.org/gone' type='get' id='r'><x xmlns='y'/></iq>";
     let error = alice.ask(to_nobody).await.error().unwrap();
     assert_eq!(error.condition, Condition::ServiceUnavailable);
+}
+
+const NO_STORE: &str = "<no-permanent-store xmlns='urn:xmpp:hints'/>";
+
+/// What Alice says to Bob while he is away.
+async fn while_away(server: &super::example::server::Server) {
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    for (id, inside) in [("1", ""), ("2", NO_STORE), ("3", "")] {
+        alice
+            .send(&format!(
+                "<message to='bob@example.org' id='{id}' type='chat'>\
+                 <body>hi</body>{inside}</message>"
+            ))
+            .await;
+    }
+    alice.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_archive_messages_wait_for_the_first_client_that_takes_them() {
+    let server = server_with("--no-archive").await;
+    while_away(&server).await;
+    let mut low = Client::bound(server.address(), "bob", "low").await;
+    low.send("<presence><priority>-1</priority></presence>")
+        .await;
+    low.stanza().await;
+    low.expect_nothing().await;
+    let mut bob = Client::available(server.address(), "bob", "desk").await;
+    assert!(bob.stanza().await.has_child("priority", ns::CLIENT));
+    for id in ["1", "2", "3"] {
+        let message = bob.stanza().await;
+        assert_eq!(message.id(), Some(id));
+        assert_eq!(message.from().unwrap().as_str(), "alice@example.org/phone");
+        let delay = message.child("delay", ns::DELAY).unwrap();
+        assert_eq!(delay.attr("from"), Some("example.org"));
+    }
+    // Once is enough.
+    low.stanza().await;
+    low.send("<presence/>").await;
+    low.stanza().await;
+    low.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn with_an_archive_only_what_it_does_not_keep_waits() {
+    let server = server().await;
+    while_away(&server).await;
+    let mut bob = Client::available(server.address(), "bob", "desk").await;
+    assert_eq!(bob.stanza().await.id(), Some("2"));
+    bob.expect_nothing().await;
 }

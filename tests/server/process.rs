@@ -153,6 +153,7 @@ fn the_help_names_every_option() {
         "--domain <DOMAIN>",
         "--account <NAME:PASSWORD>",
         "--data <DIR>",
+        "--no-archive",
         "--log <LEVEL>",
         "--tls-cert <FILE>",
         "--tls-key <FILE>",

@@ -8,7 +8,14 @@ use super::super::site::Site;
 use super::{Answer, Denied, Whom};
 
 /// What the server's own services announce, in the name of the server.
-const SERVER: [&str; 4] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING, ns::PRIVATE];
+const SERVER: [&str; 5] = [
+    ns::DISCO_INFO,
+    ns::DISCO_ITEMS,
+    ns::PING,
+    ns::PRIVATE,
+    // XEP-0160 §4
+    "msgoffline",
+];
 
 /// The same in the name of an account.
 const ACCOUNT: [&str; 3] = [ns::DISCO_INFO, ns::DISCO_ITEMS, ns::PING];

@@ -2,6 +2,7 @@
 //! table of who answers what.
 
 mod disco;
+pub mod offline;
 pub mod presence;
 pub mod private;
 pub mod roster;

@@ -1,7 +1,7 @@
 //! Clients come, show how they are, and go (RFC 6121 §4.2 to §4.5).
 
 use jid::{BareJid, FullJid, Jid};
-use tower_xmpp::flow::{Drop, Emit, Original, Outcome};
+use tower_xmpp::flow::{Drop, Emit, Fate, Original, Outcome};
 use tower_xmpp::stanza::{Stanza, Type, ns};
 
 use super::super::super::sessions::{Session, Standing};
@@ -18,8 +18,9 @@ pub async fn available(site: &Site, session: &FullJid, stanza: &Stanza) -> Resul
     let Some(known) = site.sessions.get(session) else {
         return Ok(Outcome::dropped(Drop::SenderGone));
     };
-    let now = (stanza.clone(), priority(stanza));
-    let before = known.standing().available.replace(now);
+    let priority = priority(stanza);
+    let now = Some((stanza.clone(), priority));
+    let before = std::mem::replace(&mut known.standing().available, now);
 
     let mut outcome = Outcome::of(Original::Routed);
     let emits = &mut outcome.emits;
@@ -30,6 +31,12 @@ pub async fn available(site: &Site, session: &FullJid, stanza: &Stanza) -> Resul
     }
     if before.is_none() {
         emits.extend(welcome(site, session, &account).await?);
+    }
+    // XEP-0160 §3: what has waited goes to the first who takes messages.
+    if priority >= 0 && before.is_none_or(|(_, before)| before < 0) {
+        for message in site.offline.take(&account).await? {
+            emits.push(Emit::copy(session.clone(), message).with_fate(Fate::Reroute));
+        }
     }
     Ok(outcome)
 }
