@@ -7,6 +7,7 @@
 //! entrance    the one way in, for connections of any kind
 //! session     a client with a connection or, for a while, without one
 //! stack       the layers, in order
+//! blocking/   a layer of the server's own
 //! site        what the library asks of this server (`host::Host`)
 //! services/   what ends at the server: roster, presence, discovery …
 //! rooms       the chat rooms
@@ -15,6 +16,7 @@
 //! ```
 
 mod accounts;
+mod blocking;
 mod census;
 mod clock;
 mod entrance;

@@ -69,7 +69,7 @@ impl Server {
         let storage = Storage::open(options.data.as_deref())?;
         let domain = options.domain.clone();
         let accounts = Accounts::load(domain, &storage, &options.accounts).await?;
-        let site = Arc::new(Site::new(accounts, storage));
+        let site = Arc::new(Site::new(accounts, storage).await?);
         let (conductor, parts) = conduct(
             stack(site.clone(), !options.no_archive),
             site.clone(),

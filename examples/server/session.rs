@@ -50,6 +50,8 @@ pub struct Standing {
     pub directed: BTreeSet<Jid>,
     /// It asked for the roster, and so hears of changes (RFC 6121 §2.1.6).
     pub wants_roster: bool,
+    /// It asked whom the account blocks, and so hears of changes.
+    pub wants_blocks: bool,
 }
 
 /// Why a session could not be resumed.

@@ -10,6 +10,7 @@ use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
 use tracing::{debug, error, warn};
 
 use super::accounts::Accounts;
+use super::blocking::Lists;
 use super::rooms::Rooms;
 use super::services::offline::{self, Offline};
 use super::services::{self, private::Private, roster::Rosters};
@@ -23,15 +24,17 @@ pub struct Site {
     pub private: Private,
     pub offline: Offline,
     pub rooms: Rooms,
+    pub blocks: Lists,
     pub storage: Storage,
     /// Where what cannot be sent comes back in.
     conductor: OnceLock<Conductor>,
 }
 
 impl Site {
-    pub fn new(accounts: Accounts, storage: Storage) -> Self {
-        Self {
+    pub async fn new(accounts: Accounts, storage: Storage) -> Result<Self, Failed> {
+        Ok(Self {
             rooms: Rooms::new(accounts.domain()),
+            blocks: Lists::load(storage.clone()).await?,
             accounts: Arc::new(accounts),
             sessions: Sessions::default(),
             rosters: Rosters::new(storage.clone()),
@@ -39,7 +42,7 @@ impl Site {
             offline: Offline::new(storage.clone()),
             storage,
             conductor: OnceLock::new(),
-        }
+        })
     }
 
     /// Tells the site which stack it has; to be called once.

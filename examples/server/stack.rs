@@ -10,6 +10,7 @@ use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::host::Router;
 use tower_xmpp::store::MemoryArchive;
 
+use super::blocking;
 use super::random;
 use super::site::Site;
 use super::storage::Failed;
@@ -24,6 +25,8 @@ pub fn stack(site: Arc<Site>, archives: bool) -> impl Stack {
             .only_for(move |account| accounts.exists(account))
     };
     ServiceBuilder::new()
+        // Outside all: what is blocked is neither archived nor copied.
+        .layer(blocking::layer(site.clone()))
         // Stamps what is kept and removes forged stamps from everything;
         // outside whatever copies, so that one message has one ID.
         .option_layer(archives.then(archive))

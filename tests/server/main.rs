@@ -3,6 +3,7 @@
 
 mod acks;
 mod bad_input;
+mod blocking;
 mod chat;
 mod client;
 mod flood;

@@ -1,13 +1,17 @@
 //! Our own types as columns. What is no such thing is an error of the
 //! database: nobody else writes there.
 
-use jid::BareJid;
+use jid::{BareJid, Jid};
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
 use tower_xmpp::stanza::{Element, Stanza};
 
-pub fn jid(row: &Row<'_>, column: usize) -> rusqlite::Result<BareJid> {
+pub fn bare_jid(row: &Row<'_>, column: usize) -> rusqlite::Result<BareJid> {
     parse(row, column, BareJid::new)
+}
+
+pub fn jid(row: &Row<'_>, column: usize) -> rusqlite::Result<Jid> {
+    parse(row, column, Jid::new)
 }
 
 pub fn stanza(row: &Row<'_>, column: usize) -> rusqlite::Result<Stanza> {

@@ -26,7 +26,7 @@ use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::random;
-pub use columns::{element, jid, stanza};
+pub use columns::{bare_jid, element, jid, stanza};
 pub use file::Unusable;
 use worker::{Message, Reply};
 

@@ -14,7 +14,7 @@ use super::ask;
 /// RFC 6121 §4.2.2 and §4.4.2
 pub async fn available(site: &Site, session: &FullJid, stanza: &Stanza) -> Result<Outcome, Failed> {
     let account = session.to_bare();
-    let contacts = site.rosters.contacts(&account, is_heard).await?;
+    let contacts = unblocked(site, &account, is_heard).await?;
     let Some(known) = site.sessions.get(session) else {
         return Ok(Outcome::dropped(Drop::SenderGone));
     };
@@ -53,7 +53,7 @@ async fn welcome(site: &Site, session: &FullJid, account: &BareJid) -> Result<Ve
             emits.push(Emit::copy(session.clone(), presence));
         }
     }
-    for contact in site.rosters.contacts(account, hears).await? {
+    for contact in unblocked(site, account, hears).await? {
         let probe = Stanza::presence()
             .with_type(Type::Probe)
             .with_from(session.clone())
@@ -73,7 +73,7 @@ pub async fn unavailable(
     stanza: &Stanza,
 ) -> Result<Outcome, Failed> {
     let account = session.to_bare();
-    let contacts = site.rosters.contacts(&account, is_heard).await?;
+    let contacts = unblocked(site, &account, is_heard).await?;
     let Some(known) = site.sessions.get(session) else {
         return Ok(Outcome::dropped(Drop::SenderGone));
     };
@@ -87,7 +87,7 @@ pub async fn unavailable(
     let emits = &mut outcome.emits;
     for other in directed {
         let is_told = was_available && contacts.contains(&other.to_bare());
-        if !is_told {
+        if !is_told && !site.blocks.is_blocked(&account, &other) {
             emits.push(onward(site, stanza.clone().with_to(other)));
         }
     }
@@ -146,11 +146,23 @@ pub fn gone(site: &Site, account: &BareJid, to: &Jid) -> Vec<Emit> {
         .collect()
 }
 
+/// XEP-0191 §3.2: to whom is blocked the server says nothing by itself.
+async fn unblocked(
+    site: &Site,
+    account: &BareJid,
+    such: fn(Subscription) -> bool,
+) -> Result<Vec<BareJid>, Failed> {
+    let mut contacts = site.rosters.contacts(account, such).await?;
+    contacts.retain(|contact| !site.blocks.is_blocked(account, contact));
+    Ok(contacts)
+}
+
 fn hears(subscription: Subscription) -> bool {
     subscription.to == Half::Yes
 }
 
-fn is_heard(subscription: Subscription) -> bool {
+/// Whether the contact hears of the account.
+pub fn is_heard(subscription: Subscription) -> bool {
     subscription.from == Half::Yes
 }
 

@@ -6,7 +6,7 @@ use jid::BareJid;
 use rusqlite::{Connection, OptionalExtension, Row};
 use tower_xmpp::stanza::{Element, Stanza, ns};
 
-use super::super::super::storage::{jid, stanza};
+use super::super::super::storage::{bare_jid, stanza};
 use super::subscription::{Half, Subscription};
 
 /// How many contacts one account may have, people who only ask included.
@@ -104,7 +104,7 @@ pub fn subscriptions(
     let all = "SELECT contact, hears, is_heard FROM contacts WHERE account = ?1 ORDER BY contact";
     let mut all = db.prepare_cached(all)?;
     let found = all.query_map([account.as_str()], |row| {
-        Ok((jid(row, 0)?, subscription(row)?))
+        Ok((bare_jid(row, 0)?, subscription(row)?))
     })?;
     found.collect()
 }
@@ -161,7 +161,7 @@ pub fn remove(db: &Connection, account: &BareJid, contact: &BareJid) -> rusqlite
 fn item(row: &Row<'_>) -> rusqlite::Result<Item> {
     let is_asked: Option<String> = row.get(5)?;
     Ok(Item {
-        contact: jid(row, 0)?,
+        contact: bare_jid(row, 0)?,
         subscription: subscription(row)?,
         name: row.get(3)?,
         is_listed: row.get(4)?,
