@@ -10,6 +10,7 @@ use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tower_xmpp::host::{Delivery, Outbox, Undelivered};
 use tower_xmpp::stanza::Stanza;
 
+use super::services::pep::interest::Asked;
 use super::stream::acks::{self, Acks, Full};
 use super::stream::queue::{Cut, Queue};
 use super::stream::words::Fault;
@@ -52,6 +53,10 @@ pub struct Standing {
     pub wants_roster: bool,
     /// It asked whom the account blocks, and so hears of changes.
     pub wants_blocks: bool,
+    /// The nodes of which it wants to hear (XEP-0163 §4.3.2).
+    pub interests: BTreeSet<String>,
+    /// What it was asked, to know that.
+    pub asked: Asked,
 }
 
 /// Why a session could not be resumed.

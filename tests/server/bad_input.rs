@@ -71,7 +71,7 @@ async fn a_stanza_that_is_too_large_ends_the_stream() {
         client.expect_end("policy-violation").await;
     }
     let fits = format!(
-        "<message to='bob@example.org' id='m'><body>{}</body></message>",
+        "<message to='nobody@example.org' id='m'><body>{}</body></message>",
         &body[..9_000]
     );
     let mut client = Client::bound(server.address(), "alice", "good").await;
@@ -102,7 +102,7 @@ async fn a_stranger_may_say_little() {
     header.expect_end("policy-violation").await;
     // Who has logged in may say more.
     let mut alice = Client::bound(server.address(), "alice", "phone").await;
-    let message = format!("<message to='bob@example.org' id='m'><body>{much}</body></message>");
+    let message = format!("<message to='nobody@example.org' id='m'><body>{much}</body></message>");
     alice.send(&message).await;
     assert_eq!(alice.stanza().await.id(), Some("m"));
     expect_unharmed(&server).await;
@@ -113,7 +113,7 @@ async fn a_stanza_that_is_too_deep_ends_the_stream() {
     let server = server_with("--max-depth 5").await;
     let nested = |depth: usize| {
         format!(
-            "<message to='bob@example.org' id='m'>{}{}</message>",
+            "<message to='nobody@example.org' id='m'>{}{}</message>",
             "<a>".repeat(depth),
             "</a>".repeat(depth)
         )
@@ -130,7 +130,7 @@ async fn more_children_than_allowed_end_the_stream_and_a_thousand_arrive() {
     let server = server().await;
     let with = |count: usize| {
         format!(
-            "<message to='bob@example.org' id='m'>{}</message>",
+            "<message to='nobody@example.org' id='m'>{}</message>",
             "<a/>".repeat(count)
         )
     };

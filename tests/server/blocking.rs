@@ -3,6 +3,7 @@
 use tower_xmpp::stanza::{Condition, Stanza, Type};
 
 use super::client::*;
+use super::friends::friends;
 
 const LIST: &str = "<iq type='get' id='l'><blocklist xmlns='urn:xmpp:blocking'/></iq>";
 
@@ -20,24 +21,6 @@ fn items(stanza: &Stanza) -> Vec<String> {
 
 fn condition(stanza: &Stanza) -> Option<Condition> {
     stanza.error().map(|error| error.condition)
-}
-
-/// Alice and Bob, available, who hear of each other.
-async fn friends(server: &super::example::server::Server) -> (Client, Client) {
-    let mut alice = Client::available(server.address(), "alice", "phone").await;
-    let mut bob = Client::available(server.address(), "bob", "desk").await;
-    follow(&mut alice, "alice", &mut bob, "bob").await;
-    follow(&mut bob, "bob", &mut alice, "alice").await;
-    (alice, bob)
-}
-
-async fn follow(one: &mut Client, one_is: &str, other: &mut Client, other_is: &str) {
-    let to = |name, type_| format!("<presence to='{name}@example.org' type='{type_}'/>");
-    one.send(&to(other_is, "subscribe")).await;
-    assert!(other.stanza().await.is_type(&Type::Subscribe));
-    other.send(&to(one_is, "subscribed")).await;
-    // The other's presence.
-    assert_eq!(one.stanza().await.type_(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]

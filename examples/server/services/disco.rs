@@ -5,7 +5,7 @@ use jid::Jid;
 use tower_xmpp::stanza::{Condition, Element, ElementRef, ns};
 
 use super::super::site::Site;
-use super::{Answer, Denied, Whom};
+use super::{Answer, Denied, Whom, pep};
 
 /// What the server's own services announce, in the name of the server.
 const SERVER: [&str; 5] = [
@@ -35,8 +35,17 @@ pub async fn info(
         .with_attr("category", identity.0)
         .with_attr("type", identity.1);
     let mut answer = Element::new("query", ns::DISCO_INFO).with_child(identity);
+    let mut features = features.to_vec();
+    if *whom != Whom::Server {
+        // XEP-0163 §6.1
+        let pep = Element::new("identity", ns::DISCO_INFO)
+            .with_attr("category", "pubsub")
+            .with_attr("type", "pep");
+        answer.push(pep);
+        features.extend(pep::FEATURES);
+    }
     for feature in features {
-        answer.push(Element::new("feature", ns::DISCO_INFO).with_attr("var", *feature));
+        answer.push(Element::new("feature", ns::DISCO_INFO).with_attr("var", feature));
     }
     Ok(Answer::of(answer))
 }
@@ -54,6 +63,12 @@ pub async fn items(
             .with_attr("jid", site.rooms.domain().as_str())
             .with_attr("name", "Chat rooms");
         answer.push(rooms);
+    }
+    if let Whom::Own(account) = whom {
+        for node in pep::names(site, account).await? {
+            let item = Element::new("item", ns::DISCO_ITEMS).with_attr("jid", account.as_str());
+            answer.push(item.with_attr("node", node));
+        }
     }
     Ok(Answer::of(answer))
 }

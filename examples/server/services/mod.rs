@@ -3,11 +3,12 @@
 
 mod disco;
 pub mod offline;
+pub mod pep;
 pub mod presence;
 pub mod private;
 pub mod roster;
 
-use jid::{BareJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 use tower_xmpp::flow::{Emit, Envelope, Fate, Original, Outcome, Route};
 use tower_xmpp::host::{Host, Place};
 use tower_xmpp::stanza::{Condition, Element, Kind, Stanza, StanzaError, Type, ns};
@@ -49,6 +50,9 @@ pub async fn serve(site: &Site, envelope: &Envelope) -> Result<Outcome, Failed> 
     };
     match (&envelope.route, stanza.kind()) {
         (Route::ToRoom(_) | Route::Broadcast(_), _) => Ok(rooms::serve(site, envelope, stanza)),
+        (Route::FromSession(session), Kind::Iq) if stanza.is_response() => {
+            answered(site, session, stanza).await
+        }
         (_, Kind::Iq) => iq(site, stanza).await,
         (Route::FromSession(session), Kind::Presence) => {
             presence::sent(site, session, stanza).await
@@ -84,6 +88,14 @@ async fn iq(site: &Site, stanza: &Stanza) -> Result<Outcome, Failed> {
         ("query", ns::PRIVATE, Whom::Own(account)) => {
             site.private.iq(account, is_get, payload).await
         }
+        ("pubsub", ns::PUBSUB, Whom::Own(account) | Whom::Other(account)) if is_get => {
+            pep::get(site, account, asker, payload).await
+        }
+        ("pubsub", ns::PUBSUB, Whom::Own(account)) => pep::set(site, account, payload).await,
+        ("pubsub", pep::OWNER, Whom::Own(account)) => {
+            pep::owner(site, account, is_get, payload).await
+        }
+        ("pubsub", ns::PUBSUB | pep::OWNER, Whom::Other(_)) => Err(Condition::Forbidden.into()),
         // XEP-0199 §4.2 and §4.3
         ("ping", ns::PING, Whom::Own(_) | Whom::Server) if is_get => Ok(Answer::default()),
         // RFC 3921 §3: not offered, yet asked for, and without it some
@@ -104,6 +116,15 @@ async fn iq(site: &Site, stanza: &Stanza) -> Result<Outcome, Failed> {
         Err(Denied::Refused(error)) => Ok(Outcome::refused(stanza, error)),
         Err(Denied::Broken(failed)) => Err(failed),
     }
+}
+
+/// A client answers what it was asked in its account's name.
+async fn answered(site: &Site, session: &FullJid, answer: &Stanza) -> Result<Outcome, Failed> {
+    let mut outcome = Outcome::of(Original::Consumed);
+    if pep::interest::answered(site, session, answer) {
+        outcome.emits = pep::welcome(site, session).await?;
+    }
+    Ok(outcome)
 }
 
 fn whom(site: &Site, asker: &Jid, to: Option<&Jid>) -> Whom {
@@ -127,6 +148,12 @@ impl Answer {
 impl From<Condition> for Denied {
     fn from(condition: Condition) -> Self {
         Self::Refused(condition.into())
+    }
+}
+
+impl From<StanzaError> for Denied {
+    fn from(error: StanzaError) -> Self {
+        Self::Refused(error)
     }
 }
 

@@ -7,8 +7,8 @@ use tower_xmpp::stanza::{Stanza, Type, ns};
 use super::super::super::sessions::{Session, Standing};
 use super::super::super::site::Site;
 use super::super::super::storage::Failed;
-use super::super::onward;
 use super::super::roster::subscription::{Half, Request, Subscription};
+use super::super::{onward, pep};
 use super::ask;
 
 /// RFC 6121 §4.2.2 and §4.4.2
@@ -32,6 +32,7 @@ pub async fn available(site: &Site, session: &FullJid, stanza: &Stanza) -> Resul
     if before.is_none() {
         emits.extend(welcome(site, session, &account).await?);
     }
+    emits.extend(pep::interest::ask(site, session, stanza));
     // XEP-0160 §3: what has waited goes to the first who takes messages.
     if priority >= 0 && before.is_none_or(|(_, before)| before < 0) {
         for message in site.offline.take(&account).await? {
@@ -147,7 +148,7 @@ pub fn gone(site: &Site, account: &BareJid, to: &Jid) -> Vec<Emit> {
 }
 
 /// XEP-0191 §3.2: to whom is blocked the server says nothing by itself.
-async fn unblocked(
+pub async fn unblocked(
     site: &Site,
     account: &BareJid,
     such: fn(Subscription) -> bool,
@@ -157,7 +158,8 @@ async fn unblocked(
     Ok(contacts)
 }
 
-fn hears(subscription: Subscription) -> bool {
+/// Whether the account hears of the contact.
+pub fn hears(subscription: Subscription) -> bool {
     subscription.to == Half::Yes
 }
 

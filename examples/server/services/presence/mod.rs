@@ -15,7 +15,7 @@ use super::super::storage::Failed;
 use super::roster::subscription::Request;
 
 pub use asking::{ask, tell};
-pub use coming::{gone, is_heard, show};
+pub use coming::{gone, hears, is_heard, show, unblocked};
 
 /// To how many addresses a session may show itself besides its contacts.
 const DIRECTED: usize = 1_000;

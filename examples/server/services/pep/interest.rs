@@ -1,0 +1,79 @@
+//! What clients are interested in: they say so in their capabilities, as
+//! features that end with `+notify` (XEP-0163 §4.3.2, XEP-0115).
+//!
+//! Deliberately each session is asked for itself: an answer that is used for
+//! all who have the same hash would have to be verified (XEP-0115 §5.4), or
+//! one client could decide what others hear.
+
+use std::collections::BTreeSet;
+
+use jid::{BareJid, FullJid};
+use tower_xmpp::flow::Emit;
+use tower_xmpp::stanza::{Element, Stanza, Type, ns};
+
+use super::super::super::random;
+use super::super::super::site::Site;
+
+/// How many nodes one client may be interested in.
+const INTERESTS: usize = 100;
+
+/// How much a client has told of itself.
+#[derive(Default)]
+pub struct Asked {
+    /// What it was asked about: the node and hash of its presence.
+    about: String,
+    /// The id of the question, until it is answered.
+    id: Option<String>,
+}
+
+/// Asks a client what it is interested in, if its presence names
+/// capabilities that it was not asked about.
+pub fn ask(site: &Site, session: &FullJid, presence: &Stanza) -> Option<Emit> {
+    let caps = presence.child("c", ns::CAPS)?;
+    let about = format!("{}#{}", caps.attr("node")?, caps.attr("ver")?);
+    let known = site.sessions.get(session)?;
+    let mut standing = known.standing();
+    if standing.asked.about == about {
+        return None;
+    }
+    let id = random::id();
+    let query = Element::new("query", ns::DISCO_INFO).with_attr("node", &*about);
+    standing.asked = Asked {
+        about,
+        id: Some(id.clone()),
+    };
+    let question = Stanza::iq(Type::Get, &id)
+        .with_from(session.to_bare())
+        .with_to(session.clone())
+        .with_child(query);
+    Some(Emit::copy(session.clone(), question))
+}
+
+/// Takes the answer; false if it is none to our question, or says nothing.
+pub fn answered(site: &Site, session: &FullJid, answer: &Stanza) -> bool {
+    let Some(known) = site.sessions.get(session) else {
+        return false;
+    };
+    let mut standing = known.standing();
+    if standing.asked.id.is_none() || standing.asked.id.as_deref() != answer.id() {
+        return false;
+    }
+    standing.asked.id = None;
+    standing.interests = match answer.child("query", ns::DISCO_INFO) {
+        Some(query) if !answer.is_error() => query
+            .children()
+            .filter_map(|feature| feature.attr("var")?.strip_suffix("+notify"))
+            .take(INTERESTS)
+            .map(str::to_owned)
+            .collect::<BTreeSet<_>>(),
+        _ => BTreeSet::new(),
+    };
+    !standing.interests.is_empty()
+}
+
+/// The account's available clients that are interested in the node.
+pub fn of(site: &Site, account: &BareJid, node: &str) -> Vec<FullJid> {
+    site.sessions.which(account, |standing| {
+        standing.is_available() && standing.interests.contains(node)
+    })
+}
