@@ -38,7 +38,7 @@ pub struct Answer {
 /// Why a request got no result.
 pub enum Denied {
     /// The asker is told.
-    Refused(StanzaError),
+    Refused(Box<StanzaError>),
     /// Something of ours is broken.
     Broken(Failed),
 }
@@ -113,7 +113,7 @@ async fn iq(site: &Site, stanza: &Stanza) -> Result<Outcome, Failed> {
             outcome.emits.extend(emits);
             Ok(outcome)
         }
-        Err(Denied::Refused(error)) => Ok(Outcome::refused(stanza, error)),
+        Err(Denied::Refused(error)) => Ok(Outcome::refused(stanza, *error)),
         Err(Denied::Broken(failed)) => Err(failed),
     }
 }
@@ -147,13 +147,13 @@ impl Answer {
 
 impl From<Condition> for Denied {
     fn from(condition: Condition) -> Self {
-        Self::Refused(condition.into())
+        Self::from(StanzaError::from(condition))
     }
 }
 
 impl From<StanzaError> for Denied {
     fn from(error: StanzaError) -> Self {
-        Self::Refused(error)
+        Self::Refused(Box::new(error))
     }
 }
 

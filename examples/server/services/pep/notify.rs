@@ -2,7 +2,7 @@
 
 use jid::{BareJid, FullJid};
 use tower_xmpp::flow::Emit;
-use tower_xmpp::stanza::{Element, Stanza, Type, ns};
+use tower_xmpp::stanza::{Element, ElementRef, Stanza, Type, ns};
 
 use super::super::super::site::Site;
 use super::super::super::storage::Failed;
@@ -79,7 +79,7 @@ pub async fn welcome(site: &Site, session: &FullJid) -> Result<Vec<Emit>, Failed
             Ok(last)
         });
         for (node, item) in last.await? {
-            let payload = item.xml.first_child().map(|payload| payload.to_element());
+            let payload = item.xml.first_child().map(ElementRef::to_element);
             let message = message(&publisher, items(&node, [(&*item.id, payload)]));
             let message = message.with_to(session.clone());
             emits.push(match is_own {

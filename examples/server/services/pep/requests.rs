@@ -237,10 +237,10 @@ async fn may_see(
     }
 }
 
-fn named(element: ElementRef<'_>) -> Result<String, StanzaError> {
+fn named(element: ElementRef<'_>) -> Result<String, Denied> {
     let node = element.attr("node").filter(|node| !node.is_empty());
     node.map(str::to_owned)
-        .ok_or_else(|| error(Condition::BadRequest, "nodeid-required"))
+        .ok_or_else(|| error(Condition::BadRequest, "nodeid-required").into())
 }
 
 fn form(around: ElementRef<'_>) -> Option<ElementRef<'_>> {
