@@ -130,7 +130,7 @@ async fn more_children_than_allowed_end_the_stream_and_a_thousand_arrive() {
     let server = server().await;
     let with = |count: usize| {
         format!(
-            "<message to='nobody@example.org' id='m'>{}</message>",
+            "<message to='bob@example.org' id='m'>{}</message>",
             "<a/>".repeat(count)
         )
     };
