@@ -8,7 +8,7 @@ use proptest::option;
 use proptest::prelude::{ProptestConfig, Strategy, TestCaseError, any, prop_assert, proptest};
 use proptest::sample::{select, subsequence};
 use tower_xmpp::fork::{ForkLayer, Mode};
-use tower_xmpp::stanza::{Stanza, ns};
+use tower_xmpp::stanza::{ElementRef, Stanza, ns};
 use tower_xmpp::testkit::{Session, World};
 
 /// Dave shares a host with Alice; Carol's has no layers.
@@ -241,9 +241,8 @@ fn arrival(
         "{}",
         is.to_xml()
     );
-    let children = |stanza: &Stanza| -> Vec<String> {
-        stanza.children().map(|child| child.to_xml()).collect()
-    };
+    let children =
+        |stanza: &Stanza| -> Vec<String> { stanza.children().map(ElementRef::to_xml).collect() };
     let (was, is) = (children(was), children(is));
     prop_assert!(
         was == is,
