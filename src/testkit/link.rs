@@ -137,6 +137,7 @@ impl State {
         crashed.is_down = true;
         crashed.seats.clear();
         let domain = crashed.domain.clone();
+        self.record.crashed(host);
         let down = Down {
             until: None,
             meanwhile: WhileDown::Wait,

@@ -48,8 +48,7 @@
 //!   [`Session::expect_nothing`]. How patterns are written stands at
 //!   [`Pattern`].
 //! * [`World::expect_broken`]: a layer that was made to break did.
-//! * [`World::finish`]: nothing else came to anybody, broke, or is still on its
-//!   way. If something did, the panic shows what led to it. A world that is
+//! * [`World::finish`]: nothing else came to anybody, broke, or is not over. If something did, the panic shows what led to it. A world that is
 //!   dropped without it panics, too.
 //!
 //! ```text
@@ -75,6 +74,44 @@
 //! | a layer or port is slow | [`World::slow`], [`World::delayed`], [`slow`] |
 //! | rooms crash; a whole host does, and is back | [`World::restart_rooms`]; [`World::crash`], [`World::start_again`] |
 //! | a store fails, once or more often, or is slow | [`TroubledArchive`]; for other ports, [`Faulty`] and [`Slow`] in a fake |
+
+//! # More than dialogues
+//!
+//! * **Rooms**: [`World::rooms`] adds them, [`Session::joins`] enters one;
+//!   [`room`] is the machine behind them, which a server can run as well.
+//! * **Events**: sessions say what a stream would negotiate
+//!   ([`World::bind_with`]) and whether anybody looks ([`Session::active`]);
+//!   [`World::event`] tells a host of anything else.
+//! * **Invariants** that hold whoever sends what to whom: [`invariants`].
+//! * **Scripts** that also judge a server over TCP: [`script`].
+//! * **Pictures**: [`World::mermaid`]; `{w:?}` prints everything as a tree.
+//!
+//! # Your own code in a world
+//!
+//! A **layer** of your own stands in a host's stack like any other. A
+//! **client** of your own is one side of a session: give it what
+//! [`Session::take_next`] returns, and [`send`](Session::send) what it says.
+//! A **server** of your own is tried by [`script`]s, and its layers here.
+//!
+//! ```
+//! use tower_xmpp::stanza::Stanza;
+//! use tower_xmpp::testkit::World;
+//!
+//! /// The client under test: it answers pings.
+//! fn client(got: &Stanza) -> Option<Stanza> {
+//!     got.has_child("ping", "urn:xmpp:ping").then(|| got.reply())
+//! }
+//!
+//! let w = World::new();
+//! w.host("a.example", ());
+//! let [mine, other] = w.sessions("alice@a.example", ["mine", "other"]);
+//! other.send(format!("<iq to='{mine}' type='get' id='p1'><ping xmlns='urn:xmpp:ping'/></iq>"));
+//! while let Some(got) = mine.take_next() {
+//!     client(&got).map(|answer| mine.send(answer));
+//! }
+//! other.expect("<iq type='result' id='p1'/>");
+//! w.finish();
+//! ```
 
 // A test kit fails by panicking: that is its way to speak. What it prints and
 // counts is a test's, never a server's.

@@ -1,6 +1,6 @@
 //! What happened in a world, and because of what.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use jid::FullJid;
 
@@ -15,6 +15,8 @@ pub(super) type EntryId = usize;
 pub(super) struct Record {
     pub(super) entries: Vec<Entry>,
     passes: HashMap<(usize, PassId), EntryId>,
+    /// Passes that are not over.
+    open: BTreeSet<EntryId>,
 }
 
 /// One thing that happened.
@@ -115,6 +117,7 @@ impl Record {
         let by = trail.iter().next().map(|hop| hop.layer);
         let entry = self.add(at, because, by, what);
         self.passes.insert((host, pass), entry);
+        self.open.insert(entry);
     }
 
     pub(super) fn pass_ended(&mut self, host: usize, pass: PassId, became: &Original) {
@@ -124,6 +127,20 @@ impl Record {
         if let Happening::Pass { original, .. } = &mut self.entries[entry].what {
             *original = Some(became.clone());
         }
+        self.open.remove(&entry);
+    }
+
+    /// Passes that are not over.
+    pub(super) fn under_way(&self) -> impl Iterator<Item = EntryId> {
+        self.open.iter().copied()
+    }
+
+    /// A host is gone, and with it what was under way there.
+    pub(super) fn crashed(&mut self, gone: usize) {
+        let entries = &self.entries;
+        self.open.retain(
+            |entry| !matches!(entries[*entry].what, Happening::Pass { host, .. } if host == gone),
+        );
     }
 
     /// From an entry to the one that began it all, both included.

@@ -26,6 +26,8 @@ pub(super) fn leftovers(state: &State) -> Option<String> {
     );
     let links = state.links.values().flat_map(|link| &link.queue);
     marks.extend(links.map(|(because, _)| (*because, "still waits for its link")));
+    let open = state.record.under_way();
+    marks.extend(open.map(|entry| (entry, "not over")));
     for (entry, known) in state.record.entries.iter().enumerate() {
         if let Happening::Broke {
             expected: false, ..

@@ -179,6 +179,33 @@ fn what_is_forwarded_is_compared_too() {
 }
 
 #[test]
+fn a_pass_that_is_never_over_fails() {
+    let stuck = from_fn("stuck", |envelope, next| async move {
+        if envelope
+            .as_stanza()
+            .is_some_and(|stanza| stanza.id() == Some("m1"))
+        {
+            std::future::pending::<()>().await;
+        }
+        next.run(envelope).await
+    });
+    let text = failure(|| {
+        let w = World::new();
+        w.host("a.example", stuck);
+        let alice = w.session("alice@a.example/phone");
+        alice.send("<message to='bob@a.example' id='m1'/>");
+        w.finish();
+    });
+    assert_has(
+        &text,
+        &[
+            "1 left",
+            "└─ at a.example, from session alice@a.example/phone → under way   ◄── not over",
+        ],
+    );
+}
+
+#[test]
 fn what_still_waits_for_its_link_fails() {
     let text = failure(|| {
         let w = World::new();
