@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jid::{BareJid, FullJid, Jid};
 use tokio::sync::{OwnedMutexGuard, watch};
 use tower_xmpp::flow::{Emit, End, Envelope, Event, Route};
-use tower_xmpp::host::{Conductor, expire};
+use tower_xmpp::host::{Conductor, Handled, Ticket, expire};
 use tower_xmpp::stanza::{Condition, Stanza, Type};
 use tracing::info;
 
@@ -40,10 +40,14 @@ pub struct Birth {
     pub enabled: Vec<String>,
 }
 
+/// How long a session that ends or moves waits for what it said to be handled.
+const SETTLE: Duration = Duration::from_secs(5);
+
 /// A session and the right to talk for it.
 pub struct Seat {
     pub session: Arc<Session>,
-    talking: OwnedMutexGuard<()>,
+    /// What becomes of what it says.
+    pub handled: OwnedMutexGuard<Handled>,
 }
 
 /// Why a session does not go on.
@@ -106,7 +110,7 @@ impl Entrance {
             None => (None, None),
         };
         let session = Session::new(birth.jid, birth.queue, acks);
-        let talking = session.talking().await;
+        let handled = session.talking().await;
         let added = self
             .site
             .sessions
@@ -118,7 +122,7 @@ impl Entrance {
             enabled: birth.enabled,
         })
         .await;
-        Ok(Seat { session, talking })
+        Ok(Seat { session, handled })
     }
 
     /// A client is back and would like to go on with its session (XEP-0198
@@ -133,16 +137,17 @@ impl Entrance {
     ) -> Result<Seat, Failed> {
         let session = match self.site.sessions.resumable(account, &wish.id) {
             Found::Session(session) => session,
-            Found::Lapsed(handled) => return Err(Failed::Gone(Some(handled))),
+            Found::Lapsed(handled) => return Err(Failed::Gone(handled)),
             Found::Unknown => return Err(Failed::Gone(None)),
         };
         let _one_at_a_time = session.resuming().lock().await;
         // The old connection may be one that nobody knows is dead. What it is
         // just handling is waited for, so that it is counted.
         session.end_stream(Fault::Conflict, Cut::Resumed);
-        let talking = session.talking().await;
-        let greet = |handled| greet(session.jid(), handled);
-        match session.resume(queue.clone(), wish.h, greet) {
+        let mut handled = session.talking().await;
+        settle(&mut handled).await;
+        let count = handled.count();
+        match session.resume(queue.clone(), wish.h, || greet(session.jid(), count)) {
             Ok(()) => {}
             Err(NotResumed::Over) => return Err(Failed::Gone(None)),
             Err(NotResumed::Fault(fault)) => return Err(Failed::Fault(fault)),
@@ -154,14 +159,16 @@ impl Entrance {
         .await;
         Ok(Seat {
             session: session.clone(),
-            talking,
+            handled,
         })
     }
 
-    /// A client wants stream management for its session (XEP-0198 §3).
-    pub fn enable(&self, session: &Arc<Session>, wish: Enable) {
+    /// A client wants stream management for its session (XEP-0198 §3). What
+    /// it sent before is not counted.
+    pub fn enable(&self, session: &Arc<Session>, handled: &mut Handled, wish: Enable) {
         let (acks, answer) = self.acks(wish);
         let id = acks.id().map(str::to_owned);
+        *handled = Handled::new();
         if session.enable(acks, &answer)
             && let Some(id) = id
         {
@@ -169,10 +176,22 @@ impl Entrance {
         }
     }
 
-    /// A session says something.
-    pub async fn say(&self, session: &Session, stanza: Stanza) {
+    /// A session says something; the ticket tells when it is handled.
+    pub fn say(&self, session: &Session, stanza: Stanza) -> Ticket {
         let route = Route::FromSession(session.jid().clone());
-        self.enter(Envelope::stanza(now(), route, stanza)).await;
+        let envelope = Envelope::stanza(now(), route, stanza);
+        self.conductor.enter(envelope)
+    }
+
+    /// A client says whether it is looked at (XEP-0352).
+    pub async fn looked_at(&self, session: &Session, is_active: bool) {
+        session.looked_at(is_active);
+        let session = session.jid().clone();
+        self.hear(match is_active {
+            true => Event::ClientActive { session },
+            false => Event::ClientInactive { session },
+        })
+        .await;
     }
 
     /// The server itself says something to a session.
@@ -184,7 +203,11 @@ impl Entrance {
     /// A session has lost its stream. It waits for its client to come back,
     /// if it may and the client has asked for that; else it is over.
     pub async fn leave(&self, seat: Seat, how: End, may_resume: bool) {
-        let Seat { session, talking } = seat;
+        let Seat {
+            session,
+            mut handled,
+        } = seat;
+        settle(&mut handled).await;
         let until = Instant::now() + self.limits.resume_timeout;
         if may_resume && session.hibernate(until) {
             info!(session = %session.jid(), "session waits for its client");
@@ -193,9 +216,10 @@ impl Entrance {
             })
             .await;
         } else {
+            // Who ends it asks how much was handled.
+            drop(handled);
             self.end(&session, how).await;
         }
-        drop(talking);
     }
 
     /// Ends the sessions whose clients did not come back in time.
@@ -205,6 +229,15 @@ impl Entrance {
                 self.end(&session, End::Expired).await;
             }
         }
+    }
+
+    /// Tells the layers, and what waits for its time, that time passes.
+    pub async fn tick(&self) {
+        let at = now();
+        for session in self.site.sessions.all() {
+            session.tick(at);
+        }
+        self.hear(Event::Tick).await;
     }
 
     /// Ends those, too, whose clients might still have come back: the server
@@ -221,7 +254,7 @@ impl Entrance {
             .ended()
             .get_or_init(async || {
                 let id = session.resumption_id();
-                let (unacked, handled) = session.close();
+                let unacked = session.close();
                 info!(session = %session.jid(), ?how, unacked = unacked.len(), "session ends");
                 self.hear(Event::SessionEnded {
                     session: session.jid().clone(),
@@ -233,7 +266,8 @@ impl Entrance {
                 let gone = Stanza::presence()
                     .with_type(Type::Unavailable)
                     .with_from(session.jid().clone());
-                self.say(session, gone).await;
+                let _ = self.say(session, gone).await;
+                let handled = session.handled();
                 self.site.sessions.remove(session, id, handled);
                 self.conductor.carry_out(now(), expire(unacked));
             })
@@ -242,7 +276,8 @@ impl Entrance {
 
     /// Something happened without a stanza.
     pub async fn hear(&self, event: Event) {
-        self.enter(Envelope::event(now(), event)).await;
+        // What became of it is logged where passes end, in the site.
+        let _ = self.conductor.enter(Envelope::event(now(), event)).await;
     }
 
     /// Stream management as a client wishes it, and what it is told.
@@ -251,9 +286,15 @@ impl Entrance {
         let told = acks::enabled(id.as_deref(), self.limits.resume_timeout.as_secs());
         (Acks::new(id, self.limits.max_queue), told)
     }
+}
 
-    async fn enter(&self, envelope: Envelope) {
-        // What became of it is logged where passes end, in the site.
-        let _ = self.conductor.enter(envelope).await;
-    }
+/// Waits until all that was said is handled, but not for ever: what is not
+/// counted then, the client sends again.
+pub async fn settle(handled: &mut Handled) {
+    let all = async {
+        while handled.under_way() > 0 {
+            handled.next().await;
+        }
+    };
+    let _ = tokio::time::timeout(SETTLE, all).await;
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tower_xmpp::flow::Event;
 use tower_xmpp::host::{Conductor, Settings, conduct};
 use tracing::{Instrument, info, info_span, warn};
 
@@ -144,7 +143,7 @@ async fn tick(entrance: Arc<Entrance>) {
         seconds.tick().await;
         entrance.expire_sessions(Instant::now()).await;
         if second == 0 {
-            entrance.hear(Event::Tick).await;
+            entrance.tick().await;
         }
     }
 }

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use jid::{FullJid, Jid};
 use tokio::sync::{OnceCell, OwnedMutexGuard};
-use tower_xmpp::host::{Delivery, Outbox, Undelivered};
-use tower_xmpp::stanza::Stanza;
+use tower_xmpp::host::{Delivery, Handled, Outbox, Undelivered};
+use tower_xmpp::stanza::{Stanza, Time};
 
 use super::services::pep::interest::Asked;
 use super::stream::acks::{self, Acks, Full};
@@ -19,9 +19,9 @@ pub struct Session {
     jid: FullJid,
     state: Mutex<State>,
     standing: Mutex<Standing>,
-    /// Held by the connection that talks for the session. Who resumes it
-    /// waits until the stanza that is being handled is counted.
-    talking: Arc<tokio::sync::Mutex<()>>,
+    /// Counts what the client sent. Held by the connection that talks for the
+    /// session; who resumes it waits until that one has left.
+    talking: Arc<tokio::sync::Mutex<Handled>>,
     /// Held by whoever resumes it, so that one does at a time.
     resuming: tokio::sync::Mutex<()>,
     /// Done when all is done that follows from the session's end.
@@ -33,6 +33,9 @@ struct State {
     link: Link,
     /// Stream management, once the client has enabled it.
     acks: Option<Acks>,
+    /// What could not be sent. Where there is any, the session takes nothing
+    /// more and is about to end.
+    left: Vec<Delivery>,
 }
 
 enum Link {
@@ -76,6 +79,7 @@ impl Session {
                 outbox: Outbox::new(),
                 link: Link::Connected(queue),
                 acks,
+                left: vec![],
             }),
             standing: Mutex::default(),
             talking: Arc::default(),
@@ -93,7 +97,7 @@ impl Session {
     }
 
     /// The right to talk for the session, once nobody else has it.
-    pub async fn talking(&self) -> OwnedMutexGuard<()> {
+    pub async fn talking(&self) -> OwnedMutexGuard<Handled> {
         self.talking.clone().lock_owned().await
     }
 
@@ -106,14 +110,39 @@ impl Session {
         &self.ended
     }
 
+    /// How much of what the client sent was handled, if nobody talks for the
+    /// session any more.
+    pub fn handled(&self) -> Option<u32> {
+        Some(self.talking.try_lock().ok()?.count())
+    }
+
     /// Everything for this session comes through here, and waits nowhere else.
     pub fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
         let mut state = self.state();
-        if matches!(state.link, Link::Over) {
+        if !state.takes_more() {
             return Err(Undelivered(Box::new(delivery)));
         }
         state.outbox.push(delivery);
-        state.flush()
+        state.flush();
+        Ok(())
+    }
+
+    /// The client is looked at or not (XEP-0352): what can wait goes out or
+    /// waits.
+    pub fn looked_at(&self, is_active: bool) {
+        let mut state = self.state();
+        match is_active {
+            true => state.outbox.active(),
+            false => state.outbox.inactive(),
+        }
+        state.flush();
+    }
+
+    /// Time passes: what has waited too long goes out.
+    pub fn tick(&self, now: Time) {
+        let mut state = self.state();
+        state.outbox.tick(now);
+        state.flush();
     }
 
     /// The client enables stream management; `answer` is the last thing it
@@ -128,17 +157,9 @@ impl Session {
         true
     }
 
-    /// How many of the client's stanzas we have taken over, under stream
-    /// management.
-    pub fn handled(&self) -> Option<u32> {
-        Some(self.state().acks.as_ref()?.handled())
-    }
-
-    /// One more of the client's stanzas is taken over.
-    pub fn has_handled(&self) {
-        if let Some(acks) = &mut self.state().acks {
-            acks.has_handled();
-        }
+    /// Whether the client has enabled stream management.
+    pub fn has_acks(&self) -> bool {
+        self.state().acks.is_some()
     }
 
     /// The client acknowledges what it got.
@@ -191,7 +212,7 @@ impl Session {
         &self,
         queue: Arc<Queue>,
         h: u32,
-        greet: impl FnOnce(u32),
+        greet: impl FnOnce(),
     ) -> Result<(), NotResumed> {
         let mut state = self.state();
         let State { link, acks, .. } = &mut *state;
@@ -200,30 +221,27 @@ impl Session {
         };
         acks.acknowledged(h).map_err(NotResumed::Fault)?;
         acks.resumed();
-        greet(acks.handled());
+        greet();
         for stanza in acks.unacked() {
             // A queue that takes no more ends the stream by itself.
             let _ = queue.stanza(stanza);
         }
         state.link = Link::Connected(queue);
-        state.ask();
+        // XEP-0352 §5.2
+        state.outbox.active();
+        state.flush();
         Ok(())
     }
 
-    /// Takes nothing more; returns what the client may not have, and how many
-    /// of its stanzas were handled.
-    pub fn close(&self) -> (Vec<Delivery>, u32) {
+    /// Takes nothing more; returns what the client may not have, in order.
+    pub fn close(&self) -> Vec<Delivery> {
         let mut state = self.state();
         state.link = Link::Over;
-        let (mut left, mut handled) = (vec![], 0);
-        if let Some(acks) = state.acks.take() {
-            handled = acks.handled();
-            left.extend(acks.into_unacked());
-        }
-        while let Some(delivery) = state.outbox.pop() {
-            left.push(delivery);
-        }
-        (left, handled)
+        let unacked = state.acks.take().map(Acks::into_unacked);
+        let mut left: Vec<_> = unacked.unwrap_or_default().into();
+        left.append(&mut state.left);
+        left.extend(state.outbox.drain());
+        left
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -232,36 +250,46 @@ impl Session {
 }
 
 impl State {
+    /// Whether what is delivered now has a chance to arrive.
+    fn takes_more(&self) -> bool {
+        let is_open = match &self.link {
+            Link::Connected(queue) => self.acks.is_some() || !queue.is_cut(),
+            Link::Hibernating(_) => true,
+            Link::Over => false,
+        };
+        is_open && self.left.is_empty()
+    }
+
     /// Sends what the outbox does not hold back.
-    fn flush(&mut self) -> Result<(), Undelivered> {
-        while let Some(delivery) = self.outbox.pop() {
-            let stanza = delivery.stanza.clone();
-            // What is kept can be sent once more, whatever becomes of this
-            // stream; what is not kept is lost with it.
-            let is_kept = match &mut self.acks {
-                Some(acks) => match acks.sent(delivery) {
-                    Ok(()) => true,
-                    Err(Full(delivery)) => {
-                        self.give_up();
-                        return Err(Undelivered(delivery));
-                    }
-                },
-                None => {
-                    let Link::Connected(queue) = &self.link else {
-                        return Err(Undelivered(Box::new(delivery)));
-                    };
-                    if queue.stanza(&stanza).is_err() {
-                        return Err(Undelivered(Box::new(delivery)));
-                    }
-                    false
-                }
-            };
-            if is_kept && let Link::Connected(queue) = &self.link {
-                let _ = queue.stanza(&stanza);
-            }
+    fn flush(&mut self) {
+        while self.left.is_empty()
+            && let Some(delivery) = self.outbox.pop()
+        {
+            self.send(delivery);
         }
         self.ask();
-        Ok(())
+    }
+
+    fn send(&mut self, delivery: Delivery) {
+        let stanza = delivery.stanza.clone();
+        let Some(acks) = &mut self.acks else {
+            // What is written is gone, whether it arrives or not.
+            let is_written = match &self.link {
+                Link::Connected(queue) => queue.stanza(&stanza).is_ok(),
+                _ => false,
+            };
+            if !is_written {
+                self.left.push(delivery);
+            }
+            return;
+        };
+        // What is kept can be sent once more, whatever becomes of this stream.
+        if let Err(Full(delivery)) = acks.sent(delivery) {
+            self.left.push(*delivery);
+            self.give_up();
+        } else if let Link::Connected(queue) = &self.link {
+            let _ = queue.stanza(&stanza);
+        }
     }
 
     /// More is unacknowledged than may be: the session will not recover.

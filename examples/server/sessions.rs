@@ -34,14 +34,15 @@ struct Maps {
 struct Lapsed {
     id: String,
     account: BareJid,
-    handled: u32,
+    handled: Option<u32>,
 }
 
 /// What is known of a session that a client would like to resume.
 pub enum Found {
     Session(Arc<Session>),
-    /// It is over; so many of the client's stanzas were handled.
-    Lapsed(u32),
+    /// It is over; so many of the client's stanzas were handled, if that is
+    /// known.
+    Lapsed(Option<u32>),
     Unknown,
 }
 
@@ -78,7 +79,7 @@ impl Sessions {
 
     /// Removes a session; with an id by which it could have been resumed, it
     /// is remembered how much of its client's was handled.
-    pub fn remove(&self, session: &Session, id: Option<String>, handled: u32) {
+    pub fn remove(&self, session: &Session, id: Option<String>, handled: Option<u32>) {
         let mut maps = self.maps.write().unwrap();
         let account = session.jid().to_bare();
         maps.by_jid.remove(session.jid());
@@ -123,6 +124,14 @@ impl Sessions {
         let mut found: Vec<_> = maps.resumable.values().cloned().collect();
         found.sort_unstable_by(|one, other| one.jid().cmp(other.jid()));
         found
+    }
+
+    /// All of them.
+    pub fn all(&self) -> Vec<Arc<Session>> {
+        let maps = self.maps.read().unwrap();
+        let mut all: Vec<_> = maps.by_jid.values().cloned().collect();
+        all.sort_unstable_by(|one, other| one.jid().cmp(other.jid()));
+        all
     }
 
     pub fn get(&self, jid: &FullJid) -> Option<Arc<Session>> {

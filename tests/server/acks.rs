@@ -398,17 +398,3 @@ async fn a_new_client_with_the_same_resource_ends_the_session_that_waits() {
     assert_eq!(refused(&mut late, &resume(&id, 0)).await, "item-not-found");
     new.expect_nothing().await;
 }
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_client_says_whether_it_is_looked_at() {
-    let server = server().await;
-    let mut alice = Client::bound(server.address(), "alice", "phone").await;
-    for state in ["inactive", "active", "active"] {
-        alice
-            .send(&format!("<{state} xmlns='urn:xmpp:csi:0'/>"))
-            .await;
-    }
-    alice.expect_nothing().await;
-    alice.send("<asleep xmlns='urn:xmpp:csi:0'/>").await;
-    alice.expect_end("unsupported-stanza-type").await;
-}

@@ -11,6 +11,7 @@ mod friends;
 mod layers;
 mod lifecycle;
 mod login;
+mod modes;
 mod pep;
 mod presence;
 mod process;

@@ -1,5 +1,6 @@
-//! Stream management (XEP-0198) of one session, without its socket: what was
-//! counted on either side, and what the client has not acknowledged yet.
+//! Stream management (XEP-0198) of one session, without its socket: what the
+//! client has not acknowledged yet. What it sent is counted by the library
+//! ([`Handled`](tower_xmpp::host::Handled)).
 
 use std::collections::VecDeque;
 
@@ -14,10 +15,7 @@ const OVERHEAD: usize = 256;
 pub struct Acks {
     /// By which the session can be found again, if it may be.
     id: Option<String>,
-    /// Stanzas of the client that we have taken over; modulo 2^32, like all
-    /// counts here (XEP-0198 §4).
-    handled: u32,
-    /// Stanzas of ours that the client says it has.
+    /// Stanzas of ours that the client says it has, modulo 2^32 (XEP-0198 §4).
     acked: u32,
     unacked: VecDeque<Delivery>,
     /// What `unacked` weighs.
@@ -36,7 +34,6 @@ impl Acks {
     pub fn new(id: Option<String>, limit: usize) -> Self {
         Self {
             id,
-            handled: 0,
             acked: 0,
             unacked: VecDeque::new(),
             bytes: 0,
@@ -47,16 +44,6 @@ impl Acks {
 
     pub fn id(&self) -> Option<&str> {
         self.id.as_deref()
-    }
-
-    /// How many of the client's stanzas we have taken over.
-    pub fn handled(&self) -> u32 {
-        self.handled
-    }
-
-    /// One more.
-    pub fn has_handled(&mut self) {
-        self.handled = self.handled.wrapping_add(1);
     }
 
     /// A stanza is on its way, and is kept until the client acknowledges it.
@@ -211,13 +198,11 @@ mod tests {
     #[test]
     fn counts_begin_anew_after_2_to_the_32() {
         let mut acks = Acks::new(None, 10_000);
-        (acks.acked, acks.handled) = (u32::MAX - 1, u32::MAX);
+        acks.acked = u32::MAX - 1;
         sent(&mut acks, 3);
         acks.acknowledged(u32::MAX).unwrap();
         acks.acknowledged(1).unwrap();
         assert_eq!(waiting(&acks).len(), 0);
-        acks.has_handled();
-        assert_eq!(acks.handled(), 0);
     }
 
     #[test]

@@ -41,7 +41,7 @@ use tower_xmpp::flow::End;
 use tower_xmpp::stanza::Frame;
 use tracing::info;
 
-use super::entrance::{Birth, Entrance, Failed, Seat};
+use super::entrance::{Birth, Entrance, Failed, Seat, settle};
 use framing::Framing;
 pub use negotiation::Resumption;
 use negotiation::{Binding, Negotiation, Next, Tls};
@@ -140,13 +140,14 @@ async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Qu
         None => log_in(entrance, transport, queue, &mut negotiation).await,
     };
     match logged_in {
-        Ok(Some(seat)) => {
-            let session = &seat.session;
-            let ending = talk::talk(entrance, transport, queue, session).await;
-            info!(session = %session.jid(), why = %ending, "stream ends");
+        Ok(Some(mut seat)) => {
+            let forking = negotiation.forking();
+            let ending = talk::talk(entrance, transport, queue, &mut seat, forking).await;
+            info!(session = %seat.session.jid(), why = %ending, "stream ends");
             // XEP-0198 §4: the client need not wonder what arrived.
-            if let (Ending::Closed, Some(handled)) = (ending, session.handled()) {
-                let _ = queue.words(&acks::answer(handled));
+            if matches!(ending, Ending::Closed) && seat.session.has_acks() {
+                settle(&mut seat.handled).await;
+                let _ = queue.words(&acks::answer(seat.handled.count()));
             }
             last_words(queue, &mut negotiation, ending);
             let how = match ending {
@@ -218,14 +219,17 @@ async fn log_in<T: Transport>(
                 say(&words);
                 return Ok(None);
             }
-            Next::Bind(binding) => match bind(entrance, queue, &binding).await {
+            Next::Bind(binding) => match bind(entrance, queue, negotiation, &binding).await {
                 Ok(seat) => return Ok(Some(seat)),
                 Err(refusal) => say(&refusal),
             },
             Next::Resume(account, wish) => {
                 let tell = |_: &Jid, handled| say(&acks::resumed(&wish.id, handled));
                 match entrance.resume(&account, &wish, queue, tell).await {
-                    Ok(seat) => return Ok(Some(seat)),
+                    Ok(seat) => {
+                        negotiation.forking().resumed();
+                        return Ok(Some(seat));
+                    }
                     Err(failed) => say(&failed_to_resume(failed)?),
                 }
             }
@@ -245,19 +249,34 @@ async fn log_in<T: Transport>(
 }
 
 /// RFC 6120 §7
-async fn bind(entrance: &Entrance, queue: &Arc<Queue>, binding: &Binding) -> Result<Seat, String> {
+async fn bind(
+    entrance: &Entrance,
+    queue: &Arc<Queue>,
+    negotiation: &mut Negotiation,
+    binding: &Binding,
+) -> Result<Seat, String> {
+    // What was asked for stays asked for if the binding is refused.
+    let mut forking = *negotiation.forking();
     let birth = Birth {
         jid: binding.account.with_resource(&binding.resource),
         queue: queue.clone(),
         sm: None,
-        enabled: vec![],
+        enabled: forking.bound(),
     };
     let answer = negotiation::bound(&binding.request, &birth.jid);
     let greet = |_: Option<&str>| {
         let _ = queue.stanza(&answer);
     };
-    let born = entrance.begin(birth, greet).await;
-    born.map_err(|condition| negotiation::refused(&binding.request, condition, queue.framing()))
+    match entrance.begin(birth, greet).await {
+        Ok(seat) => {
+            *negotiation.forking() = forking;
+            Ok(seat)
+        }
+        Err(condition) => {
+            let framing = queue.framing();
+            Err(negotiation::refused(&binding.request, condition, framing))
+        }
+    }
 }
 
 fn failed_to_resume(failed: Failed) -> Result<String, Ending> {

@@ -7,7 +7,10 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use jid::{BareJid, NodeRef, ResourcePart};
-use tower_xmpp::stanza::{Condition, Element, ElementRef, Frame, Stanza, StreamHeader, Type, ns};
+use tower_xmpp::fork;
+use tower_xmpp::stanza::{
+    Condition, Element, ElementRef, Frame, RawXml, Stanza, StreamHeader, Type, ns,
+};
 use tracing::info;
 
 use super::super::accounts::Accounts;
@@ -31,6 +34,7 @@ pub struct Negotiation {
     from: Option<String>,
     tries: u8,
     is_open: bool,
+    forking: fork::Negotiation,
 }
 
 /// What a stream has to do with TLS (RFC 6120 §5).
@@ -117,7 +121,13 @@ impl Negotiation {
             from: None,
             tries: TRIES,
             is_open: false,
+            forking: fork::Negotiation::new(),
         }
+    }
+
+    /// What the client has asked for of how messages fork.
+    pub fn forking(&mut self) -> &mut fork::Negotiation {
+        &mut self.forking
     }
 
     /// Whether our own header is out, so that a stream error may follow.
@@ -204,7 +214,9 @@ impl Negotiation {
             // Deliberately without the session feature of RFC 3921: clients
             // that see it wait for it. It is answered all the same.
             (Phase::Authenticated(_), _) => {
-                format!("<bind xmlns='{}'/>{IN_SESSION}", ns::BIND)
+                let forking = fork::Negotiation::features();
+                let forking: String = forking.iter().map(RawXml::as_str).collect();
+                format!("<bind xmlns='{}'/>{IN_SESSION}{forking}", ns::BIND)
             }
         }
     }
@@ -225,9 +237,12 @@ impl Negotiation {
             Phase::Authenticated(_) if element.is("enable", ns::SM) => {
                 Next::Say(vec![super::acks::failed("unexpected-request", None)])
             }
+            Phase::Authenticated(_) => match self.forking.nonza(element.view()) {
+                Some(answer) => Next::Say(vec![answer.as_str().to_owned()]),
+                None => Next::Fail(None, Fault::UnsupportedStanzaType),
+            },
             // RFC 6120 §4.9.3.12
             Phase::Anonymous(_) => Next::Fail(None, Fault::NotAuthorized),
-            Phase::Authenticated(_) => Next::Fail(None, Fault::UnsupportedStanzaType),
         }
     }
 
@@ -314,6 +329,7 @@ impl Negotiation {
             (Ok(Step::Success(success)), Profile::Classic) => {
                 let data = success.data.map(|data| sasl::encode(&data));
                 self.phase = Phase::Authenticated(success.account);
+                self.forking.authenticated();
                 let data = data.unwrap_or_default();
                 Next::SayAndRestart(format!("<success xmlns='{}'>{data}</success>", ns::SASL))
             }
@@ -323,6 +339,7 @@ impl Negotiation {
             }
             (Ok(Step::Success(success)), Profile::Sasl2(wishes)) => {
                 self.phase = Phase::Authenticated(success.account.clone());
+                self.forking.authenticated();
                 Next::Welcome(Welcome {
                     success,
                     wishes: *wishes,

@@ -135,6 +135,11 @@ impl Queue {
         }
     }
 
+    /// Whether the stream has ended.
+    pub fn is_cut(&self) -> bool {
+        self.state().cut.is_some()
+    }
+
     /// Resolves when the stream was ended by whomever.
     pub async fn when_cut(&self) -> Cut {
         loop {

@@ -9,6 +9,7 @@ use base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use jid::{BareJid, FullJid, Jid, ResourcePart};
 use sha2::Sha256;
+use tower_xmpp::fork;
 use tower_xmpp::stanza::{ElementRef, ns};
 
 use super::super::random;
@@ -16,18 +17,15 @@ use super::super::sasl::{self, Failure, Success};
 use super::negotiation::Resumption;
 use super::words::escape;
 
-/// What can be enabled while binding (XEP-0386 §3.1).
-const INLINE: [&str; 3] = [ns::CARBONS, ns::CSI, ns::SM];
-
 /// What a client would like to have done once it has logged in.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Wishes {
     pub bind: Option<Bind>,
     pub resume: Option<Resumption>,
 }
 
 /// A wish for a session of its own.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub struct Bind {
     /// What the client would like to see in its resource.
     tag: Option<String>,
@@ -37,8 +35,8 @@ pub struct Bind {
     pub sm: Option<Enable>,
     /// The client says whether it is looked at (XEP-0352).
     pub is_active: Option<bool>,
-    /// Namespaces of what is switched on in the layers.
-    pub enabled: Vec<String>,
+    /// How messages are to fork, as asked for inline.
+    pub forking: fork::Negotiation,
 }
 
 /// A wish for stream management (XEP-0198 §3).
@@ -74,16 +72,15 @@ impl Bind {
             (Some(_), None) => Some(true),
             (None, None) => None,
         };
-        let carbons = bind.has_child("enable", ns::CARBONS);
+        let mut forking = fork::Negotiation::new();
+        forking.authenticated();
+        forking.bind2(bind);
         Self {
             tag: bind.child("tag", ns::BIND2).map(ElementRef::text),
             agent,
             sm: bind.child("enable", ns::SM).map(Enable::read),
             is_active,
-            enabled: carbons
-                .then(|| ns::CARBONS.to_owned())
-                .into_iter()
-                .collect(),
+            forking,
         }
     }
 
@@ -120,10 +117,12 @@ impl Enable {
     }
 }
 
-/// The stream feature; `mechanisms` are elements.
+/// The stream feature, with what can be enabled while binding (XEP-0386 §3.1);
+/// `mechanisms` are elements.
 pub fn offer(mechanisms: &str) -> String {
-    let inline: String = INLINE
-        .iter()
+    let inline: String = fork::Negotiation::inline()
+        .into_iter()
+        .chain([ns::CSI, ns::SM])
         .map(|name| format!("<feature var='{name}'/>"))
         .collect();
     format!(
@@ -193,23 +192,24 @@ mod tests {
              <enable xmlns='urn:xmpp:sm:3' resume='true' max='9'/><inactive xmlns='urn:xmpp:csi:0'/>\
              <enable xmlns='some:thing'/></bind><resume xmlns='urn:xmpp:sm:3' previd='p' h='4'/>",
         );
-        let bind = Bind {
-            tag: Some("T".into()),
-            agent: Some("ua".into()),
-            sm: Some(Enable {
-                resume: true,
-                max: Some(9),
-            }),
-            is_active: Some(false),
-            enabled: vec![ns::CARBONS.into()],
-        };
         let resume = Resumption {
             id: "p".into(),
             h: 4,
         };
-        let (bind, resume) = (Some(bind), Some(resume));
-        assert_eq!(read, Wishes { bind, resume });
-        assert_eq!(wishes("<bind/><resume/>"), Wishes::default());
+        assert_eq!(read.resume, Some(resume));
+        let mut bind = read.bind.unwrap();
+        assert_eq!(
+            (bind.tag.as_deref(), bind.agent.as_deref()),
+            (Some("T"), Some("ua"))
+        );
+        let sm = Enable {
+            resume: true,
+            max: Some(9),
+        };
+        assert_eq!((bind.sm, bind.is_active), (Some(sm), Some(false)));
+        assert_eq!(bind.forking.bound(), [ns::CARBONS]);
+        let nothing = wishes("<bind/><resume/>");
+        assert!(nothing.bind.is_none() && nothing.resume.is_none());
     }
 
     #[test]

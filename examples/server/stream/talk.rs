@@ -4,10 +4,11 @@
 use std::sync::Arc;
 
 use tokio::time::timeout;
-use tower_xmpp::flow::Event;
+use tower_xmpp::fork;
+use tower_xmpp::host::Handled;
 use tower_xmpp::stanza::{Element, Frame, Stanza, Type, ns};
 
-use super::super::entrance::Entrance;
+use super::super::entrance::{Entrance, Seat};
 use super::super::random;
 use super::super::session::Session;
 use super::admission::{Admission, admit};
@@ -17,76 +18,134 @@ use super::transport::Transport;
 use super::words::Fault;
 use super::{Ending, acks, hear};
 
+/// How much of what a client said may be under way before more is read.
+const UNDER_WAY: usize = 64;
+
 /// Until the stream ends.
 pub(super) async fn talk<T: Transport>(
     entrance: &Entrance,
     transport: &mut T,
     queue: &Queue,
-    session: &Arc<Session>,
+    seat: &mut Seat,
+    forking: &mut fork::Negotiation,
 ) -> Ending {
+    let mut talk = Talk {
+        entrance,
+        queue,
+        session: &seat.session,
+        handled: &mut seat.handled,
+        forking,
+        owes: false,
+    };
     let mut is_pinged = false;
     loop {
-        let frame = match timeout(entrance.limits().idle_timeout, hear(transport, queue)).await {
-            Ok(Ok(frame)) => frame,
-            Ok(Err(ending)) => return ending,
-            Err(_) if is_pinged => return Ending::Fault(Fault::Silence),
-            Err(_) => {
-                is_pinged = true;
-                entrance.tell(session, ping(entrance));
+        let heard = timeout(entrance.limits().idle_timeout, hear(transport, queue));
+        let frame = tokio::select! {
+            biased;
+            heard = heard => match heard {
+                Ok(Ok(frame)) => frame,
+                Ok(Err(ending)) => return ending,
+                Err(_) if is_pinged => return Ending::Fault(Fault::Silence),
+                Err(_) => {
+                    is_pinged = true;
+                    entrance.tell(talk.session, ping(entrance));
+                    continue;
+                }
+            },
+            _ = talk.handled.next() => {
+                talk.pay();
                 continue;
             }
         };
         is_pinged = false;
-        match frame {
-            Frame::Stanza(stanza) => {
-                match admit(stanza, session.jid()) {
-                    Admission::Enter(stanza) => entrance.say(session, stanza).await,
-                    Admission::Refuse(reply) => entrance.tell(session, reply),
-                    Admission::Ignore => {}
-                    Admission::End(fault) => return Ending::Fault(fault),
-                }
-                // Now that its pass is over, and not before, it will not be
-                // lost: to count it is to say so (XEP-0198 §4).
-                session.has_handled();
-            }
-            Frame::Nonza(element) => {
-                if let Err(fault) = nonza(entrance, queue, session, &element).await {
-                    return Ending::Fault(fault);
-                }
-            }
+        let taken = match frame {
+            Frame::Stanza(stanza) => talk.stanza(stanza).await,
+            Frame::Nonza(element) => talk.nonza(&element).await,
             Frame::Close => return Ending::Closed,
-            _ => return Ending::Fault(Fault::UnsupportedStanzaType),
+            _ => Err(Fault::UnsupportedStanzaType),
+        };
+        if let Err(fault) = taken {
+            return Ending::Fault(fault);
         }
     }
 }
 
-async fn nonza(
-    entrance: &Entrance,
-    queue: &Queue,
-    session: &Arc<Session>,
-    element: &Element,
-) -> Result<(), Fault> {
-    // A queue that takes no more ends the stream by itself.
-    let say = |words: &str| {
-        let _ = queue.words(words);
-    };
-    let jid = session.jid().clone();
-    match (element.name(), session.handled()) {
-        _ if element.is("active", ns::CSI) => {
-            entrance.hear(Event::ClientActive { session: jid }).await;
+/// A session in conversation.
+struct Talk<'a> {
+    entrance: &'a Entrance,
+    queue: &'a Queue,
+    session: &'a Arc<Session>,
+    handled: &'a mut Handled,
+    forking: &'a mut fork::Negotiation,
+    /// When the client asked, not all that it had sent was handled.
+    owes: bool,
+}
+
+impl Talk<'_> {
+    async fn stanza(&mut self, stanza: Stanza) -> Result<(), Fault> {
+        match admit(stanza, self.session.jid()) {
+            Admission::Enter(stanza) => {
+                let ticket = self.entrance.say(self.session, stanza);
+                self.handled.enter(ticket);
+            }
+            Admission::Refuse(reply) => {
+                self.entrance.tell(self.session, reply);
+                self.handled.add();
+            }
+            Admission::Ignore => self.handled.add(),
+            Admission::End(fault) => return Err(fault),
         }
-        _ if element.is("inactive", ns::CSI) => {
-            entrance.hear(Event::ClientInactive { session: jid }).await;
+        while self.handled.under_way() > UNDER_WAY {
+            self.handled.next().await;
         }
-        _ if !element.has_ns(ns::SM) => return Err(Fault::UnsupportedStanzaType),
-        ("enable", None) => entrance.enable(session, Enable::read(element.view())),
-        // XEP-0198 §3 and §5: neither is for a session that has it already.
-        ("enable" | "resume", _) => say(&acks::failed("unexpected-request", None)),
-        ("r", Some(handled)) => say(&acks::answer(handled)),
-        ("a", Some(_)) => session.acknowledged(acks::count(element)?)?,
-        _ => return Err(Fault::UnsupportedStanzaType),
+        Ok(())
     }
-    Ok(())
+
+    async fn nonza(&mut self, element: &Element) -> Result<(), Fault> {
+        if let Some(answer) = self.forking.nonza(element.view()) {
+            self.say(answer.as_str());
+            return Ok(());
+        }
+        match (element.name(), self.session.has_acks()) {
+            _ if element.is("active", ns::CSI) => {
+                self.entrance.looked_at(self.session, true).await;
+            }
+            _ if element.is("inactive", ns::CSI) => {
+                self.entrance.looked_at(self.session, false).await;
+            }
+            _ if !element.has_ns(ns::SM) => return Err(Fault::UnsupportedStanzaType),
+            ("enable", false) => {
+                let wish = Enable::read(element.view());
+                self.entrance.enable(self.session, self.handled, wish);
+            }
+            // XEP-0198 §3 and §5: neither is for a session that has it already.
+            ("enable" | "resume", _) => self.say(&acks::failed("unexpected-request", None)),
+            // §4: the answer must not be withheld. What is not handled yet is
+            // told when it is.
+            ("r", true) => {
+                let count = self.handled.count();
+                self.say(&acks::answer(count));
+                self.owes = self.handled.under_way() > 0;
+            }
+            ("a", true) => self.session.acknowledged(acks::count(element)?)?,
+            _ => return Err(Fault::UnsupportedStanzaType),
+        }
+        Ok(())
+    }
+
+    /// Tells what was not handled yet when the client asked.
+    fn pay(&mut self) {
+        let count = self.handled.count();
+        if self.owes && self.handled.under_way() == 0 {
+            self.owes = false;
+            self.say(&acks::answer(count));
+        }
+    }
+
+    fn say(&self, words: &str) {
+        // A queue that takes no more ends the stream by itself.
+        let _ = self.queue.words(words);
+    }
 }
 
 /// Asks whether the client is still there (XEP-0199 §4.1).

@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use jid::Jid;
-use tower_xmpp::flow::Event;
 
 use super::super::entrance::{Birth, Entrance, Seat};
 use super::negotiation::{Negotiation, Welcome};
@@ -18,7 +17,7 @@ use super::{Ending, acks, failed_to_resume, sasl2};
 pub async fn welcome(
     entrance: &Entrance,
     queue: &Arc<Queue>,
-    negotiation: &Negotiation,
+    negotiation: &mut Negotiation,
     welcome: &Welcome,
 ) -> Result<Option<Seat>, Ending> {
     let Welcome { success, wishes } = welcome;
@@ -27,16 +26,23 @@ pub async fn welcome(
         let _ = queue.words(&sasl2::success(success, address, inside));
         let _ = queue.words(&features);
     };
-    let in_session = || negotiation.features_of_session();
+    let in_session = negotiation.features_of_session();
     let account = &success.account;
     let mut inside = String::new();
 
     if let Some(wish) = &wishes.resume {
         let greet = |session: &Jid, handled| {
-            say(session, &acks::resumed(&wish.id, handled), in_session());
+            say(
+                session,
+                &acks::resumed(&wish.id, handled),
+                in_session.clone(),
+            );
         };
         match entrance.resume(account, wish, queue, greet).await {
-            Ok(seat) => return Ok(Some(seat)),
+            Ok(seat) => {
+                negotiation.forking().resumed();
+                return Ok(Some(seat));
+            }
             Err(failed) => inside = failed_to_resume(failed)?,
         }
     }
@@ -44,27 +50,23 @@ pub async fn welcome(
         say(account, &inside, negotiation.features());
         return Ok(None);
     };
+    let mut forking = wish.forking;
     let birth = Birth {
         jid: wish.address(account),
         queue: queue.clone(),
         sm: wish.sm,
-        enabled: wish.enabled.clone(),
+        enabled: forking.bound(),
     };
     let session = birth.jid.clone();
     let greet = |enabled: Option<&str>| {
         inside.push_str(&sasl2::bound(enabled.unwrap_or_default()));
-        say(&session, &inside, in_session());
+        say(&session, &inside, in_session);
     };
     let born = entrance.begin(birth, greet).await;
     let seat = born.map_err(|_| Ending::Fault(Fault::TooManySessions))?;
+    *negotiation.forking() = forking;
     if let Some(is_active) = wish.is_active {
-        let session = session.clone();
-        entrance
-            .hear(match is_active {
-                true => Event::ClientActive { session },
-                false => Event::ClientInactive { session },
-            })
-            .await;
+        entrance.looked_at(&seat.session, is_active).await;
     }
     Ok(Some(seat))
 }
