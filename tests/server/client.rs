@@ -233,6 +233,19 @@ impl Client {
     pub fn vanish(self) {}
 }
 
+/// Waits until all has arrived that this client has sent to the account so
+/// far: what is for one account arrives in order.
+pub async fn arrived(server: &Server, sender: &mut Client, account: &str) {
+    let mut probe = Client::bound(server.address(), account, "probe").await;
+    let to = format!("{account}@example.org/probe");
+    sender
+        .send(&format!("<message to='{to}' id='arrived'/>"))
+        .await;
+    assert_eq!(probe.stanza().await.id(), Some("arrived"));
+    probe.send("</stream:stream>").await;
+    assert!(matches!(probe.frame().await, Some(Frame::Close)));
+}
+
 pub const HEADER: &str = "<?xml version='1.0'?><stream:stream to='example.org' version='1.0' \
                           xmlns='jabber:client' xmlns:stream='http://etherx.jabber.org/streams'>";
 

@@ -49,10 +49,10 @@ async fn a_server_that_ends_says_so_after_all_else() {
     let mut bob = Client::available(server.address(), "bob", "desk").await;
     for _ in 0..100 {
         alice
-            .send("<message to='bob@example.org'><body>hi</body></message>")
+            .send("<message to='bob@example.org/desk'><body>hi</body></message>")
             .await;
     }
-    alice.expect_nothing().await;
+    arrived(&server, &mut alice, "bob").await;
     let address = server.address();
     let ended = tokio::spawn(server.shut_down());
     for _ in 0..100 {
@@ -76,7 +76,7 @@ async fn a_client_that_does_not_read_cannot_keep_the_server_from_ending() {
         let message = format!("<message to='bob@example.org/deaf'><body>{body}</body></message>");
         alice.send(&message).await;
     }
-    alice.expect_nothing().await;
+    arrived(&server, &mut alice, "bob").await;
     server.shut_down().await;
     alice.expect_end("system-shutdown").await;
     drop(deaf);

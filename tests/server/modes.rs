@@ -28,8 +28,8 @@ async fn what_can_wait_waits_until_the_client_is_looked_at() {
     alice.send(INACTIVE).await;
     alice.expect_nothing().await;
     bob.send(&to_phone("typing", TYPING)).await;
-    bob.expect_nothing().await;
-    // A ping comes back before it.
+    arrived(&server, &mut bob, "alice").await;
+    alice.expect_nothing().await;
     alice.send(ACTIVE).await;
     let waited = alice.stanza().await;
     assert_eq!(waited.id(), Some("typing"));
@@ -63,7 +63,7 @@ async fn what_waited_is_not_lost_when_the_client_is_away_for_a_while() {
     alice.send(INACTIVE).await;
     alice.expect_nothing().await;
     bob.send(&to_phone("typing", TYPING)).await;
-    bob.expect_nothing().await;
+    arrived(&server, &mut bob, "alice").await;
     alice.vanish();
     let mut alice = Client::authenticated(server.address(), "alice").await;
     alice
