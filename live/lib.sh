@@ -62,6 +62,19 @@ need_slixmpp() {
     timeout 300 "$venv/bin/pip" install --quiet slixmpp==1.17.0 </dev/null
 }
 
+# A folder of node modules with the one version of @xmpp/client that was proven.
+need_xmppjs() {
+    export XMPPJS=$root/target/live/npm
+    need_package node nodejs
+    need_package npm npm
+    [ -d "$XMPPJS/node_modules/@xmpp/client" ] && return
+    rm -rf "$XMPPJS"
+    mkdir -p "$XMPPJS"
+    echo '{"private": true}' >"$XMPPJS/package.json"
+    timeout 300 npm install --prefix "$XMPPJS" --silent --no-audit --no-fund --ignore-scripts \
+        @xmpp/client@0.14.0 </dev/null
+}
+
 target_directory() {
     cargo metadata --format-version 1 --no-deps --manifest-path "$root/Cargo.toml" |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])'
@@ -142,6 +155,7 @@ run_checks() {
     judge 300 chat "$python" "$live/slixmpp_chat.py" "$@"
     judge 300 rooms "$python" "$live/slixmpp_room.py" "$@"
     judge 300 'bad input' "$python" "$live/raw_stream.py" "$@"
+    judge 120 xmpp.js node "$live/xmppjs.mjs" "$@"
     judge 300 profanity "$python" "$live/profanity.py" "$@"
 }
 

@@ -7,6 +7,7 @@ need_package prosody prosody
 need_package profanity profanity
 need_package tmux tmux
 need_slixmpp
+need_xmppjs
 
 port=$(free_port)
 dir=$scratch/prosody
