@@ -8,7 +8,7 @@
 //! | Port | In memory | In a file, with the feature `sqlite` |
 //! |---|---|---|
 //! | [`ArchiveStore`](crate::archive::ArchiveStore) | [`MemoryArchive`] | `SqliteArchive` |
-//! | [`SeatStore`](crate::account_muc::SeatStore) | [`MemorySeats`] | |
+//! | [`SeatStore`](crate::account_muc::SeatStore) | [`MemorySeats`] | `SqliteSeats` |
 
 #[cfg(feature = "testkit")]
 pub mod contract;
@@ -25,5 +25,7 @@ pub mod sqlite;
 pub use memory::{MemoryArchive, MemoryArchiveLimits};
 #[cfg(feature = "account-muc")]
 pub use memory_seats::MemorySeats;
+#[cfg(all(feature = "sqlite", feature = "account-muc"))]
+pub use sqlite::SqliteSeats;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteArchive, SqliteError, SqliteSettings};

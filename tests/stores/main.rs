@@ -3,4 +3,6 @@
 
 mod memory;
 #[cfg(feature = "sqlite")]
+mod seats;
+#[cfg(feature = "sqlite")]
 mod sqlite;

@@ -61,9 +61,13 @@ mod archive;
 mod error;
 mod read;
 mod schema;
+#[cfg(feature = "account-muc")]
+mod seats;
 mod work;
 mod write;
 
 pub use archive::{SqliteArchive, SqliteSettings};
 pub use error::SqliteError;
+#[cfg(feature = "account-muc")]
+pub use seats::SqliteSeats;
 pub use work::Worker;

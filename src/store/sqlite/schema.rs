@@ -39,11 +39,22 @@ const MIGRATIONS: &[&str] = &[
          at INTEGER NOT NULL,
          PRIMARY KEY (owner, id)
      ) STRICT, WITHOUT ROWID;",
+    // Where accounts sit in rooms.
+    "CREATE TABLE seat (
+         account TEXT NOT NULL,
+         room TEXT NOT NULL,
+         nick TEXT NOT NULL,
+         state INTEGER NOT NULL,
+         password TEXT,
+         autojoin INTEGER NOT NULL,
+         heard INTEGER,
+         PRIMARY KEY (account, room)
+     ) STRICT, WITHOUT ROWID;",
 ];
 
 /// The newest version that this crate knows.
-const VERSION: i64 = 1;
-const _: () = assert!(MIGRATIONS.len() == 1, "each migration is a version");
+const VERSION: i64 = 2;
+const _: () = assert!(MIGRATIONS.len() == 2, "each migration is a version");
 
 /// How long a lock that another process holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);

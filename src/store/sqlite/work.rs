@@ -19,10 +19,14 @@ pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
 pub(super) type Write = Box<dyn FnOnce(Result<&mut Desk, SqliteError>) -> Option<Then> + Send>;
 pub(super) type Then = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
 
+/// Something to be looked at or changed in a transaction of its own.
+#[cfg(feature = "account-muc")]
+pub(super) type Change = Read;
+
 /// One transaction's worth, so that who came first need not wait for all.
 const BATCH: usize = 512;
 
-/// Does what a [`SqliteArchive`](super::SqliteArchive) is asked, on a thread
+/// Does what a store in a file is asked, on a thread
 /// where the host lets it block.
 #[derive(Debug)]
 #[must_use = "nothing is stored or read unless the workers run"]
@@ -31,6 +35,7 @@ pub struct Worker(Kind);
 #[derive(Debug)]
 enum Kind {
     Writer(Arc<Queue<Write>>, Desk),
+    /// Also whoever changes something in a transaction of its own.
     Reader(Arc<Queue<Read>>, Connection),
 }
 
@@ -78,6 +83,17 @@ pub(super) struct Staff {
 }
 
 impl Worker {
+    /// A worker that changes a file in small steps, and its queue.
+    #[cfg(feature = "account-muc")]
+    pub(super) fn of_changes(
+        connection: Connection,
+        capacity: usize,
+    ) -> (Arc<Queue<Change>>, Self) {
+        let queue = Arc::new(Queue::new(capacity, 1));
+        let worker = Worker(Kind::Reader(queue.clone(), connection));
+        (queue, worker)
+    }
+
     /// Works until the store is dropped and everything that waits is done.
     pub fn run(mut self) {
         match &mut self.0 {
