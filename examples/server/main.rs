@@ -7,6 +7,7 @@
 //! entrance    the one way in, for connections of any kind
 //! session     a client with a connection or, for a while, without one
 //! stack       the layers, in order
+//! seats       who sits in which room, for one of them
 //! blocking/   a layer of the server's own
 //! site        what the library asks of this server (`host::Host`)
 //! services/   what ends at the server: roster, presence, discovery …
@@ -24,6 +25,7 @@ pub(crate) mod options;
 pub(crate) mod random;
 mod rooms;
 mod sasl;
+mod seats;
 pub(crate) mod server;
 mod services;
 mod session;

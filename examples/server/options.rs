@@ -49,6 +49,11 @@ pub struct Options {
     #[arg(long)]
     pub no_archive: bool,
 
+    /// Lets accounts join rooms, instead of each client: one occupant for all
+    /// clients, who does not drop out when a phone loses its network
+    #[arg(long)]
+    pub account_rooms: bool,
+
     /// What to log: error, warn, info, debug, trace, or a tracing filter
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,

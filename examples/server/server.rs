@@ -15,6 +15,7 @@ use super::accounts::Accounts;
 use super::census::{Census, Counted};
 use super::entrance::Entrance;
 use super::options::Options;
+use super::seats;
 use super::site::Site;
 use super::stack::stack;
 use super::storage::{self, Failed, Storage};
@@ -39,6 +40,8 @@ pub enum CannotStart {
     Storage(#[from] storage::Unusable),
     #[error(transparent)]
     Reading(#[from] Failed),
+    #[error(transparent)]
+    Seats(#[from] seats::Unusable),
     #[error(transparent)]
     Tls(#[from] tls::Unusable),
 }
@@ -69,8 +72,12 @@ impl Server {
         let domain = options.domain.clone();
         let accounts = Accounts::load(domain, &storage, &options.accounts).await?;
         let site = Arc::new(Site::new(accounts, storage).await?);
+        let rooms = match options.account_rooms {
+            true => Some(seats::layer(options.data.as_deref()).await?),
+            false => None,
+        };
         let (conductor, parts) = conduct(
-            stack(site.clone(), !options.no_archive),
+            stack(site.clone(), rooms, !options.no_archive),
             site.clone(),
             Settings::default(),
         );

@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use tower::{Service, ServiceBuilder};
+use tower_xmpp::account_muc::AccountMucLayer;
 use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::flow::{Envelope, Outcome};
-use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::host::Router;
 use tower_xmpp::store::MemoryArchive;
 
@@ -16,7 +17,7 @@ use super::site::Site;
 use super::storage::Failed;
 
 /// A stack over this server. Its layers' state is shared by all its clones.
-pub fn stack(site: Arc<Site>, archives: bool) -> impl Stack {
+pub fn stack(site: Arc<Site>, rooms: Option<AccountMucLayer>, archives: bool) -> impl Stack {
     let accounts = site.accounts.clone();
     let archive = || {
         let store = Arc::new(MemoryArchive::default());
@@ -24,15 +25,23 @@ pub fn stack(site: Arc<Site>, archives: bool) -> impl Stack {
             // A message to nobody comes back and is not kept.
             .only_for(move |account| accounts.exists(account))
     };
+    // Who knows who is in which room tells it to who copies private messages.
+    let fork = match &rooms {
+        Some(rooms) => Fork::new().occupancy(rooms.feature().clone()),
+        None => Fork::new(),
+    };
     ServiceBuilder::new()
         // Outside all: what is blocked is neither archived nor copied.
         .layer(blocking::layer(site.clone()))
+        // The account joins rooms, not the client. Outside whatever archives or
+        // copies: what a room sends to the account is for several sessions.
+        .option_layer(rooms)
         // Stamps what is kept and removes forged stamps from everything;
         // outside whatever copies, so that one message has one ID.
         .option_layer(archives.then(archive))
         // Copies for the account's other clients, inside whatever stamps, so
         // that copies bear the stamp.
-        .layer(ForkLayer::new())
+        .layer(ForkLayer::of(fork))
         // What is left to do: RFC 6121 §8, and what the server itself answers.
         .service(Router::new(site))
 }

@@ -1,6 +1,7 @@
 //! The example server: the unit tests of its parts, and dialogues with the
 //! whole of it over TCP.
 
+mod account_rooms;
 mod acks;
 mod bad_input;
 mod blocking;

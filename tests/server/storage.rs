@@ -8,14 +8,14 @@ use super::example::random;
 use super::process::{LISTEN, Process};
 
 /// A directory for `--data` that goes away in the end.
-struct Data(PathBuf);
+pub struct Data(PathBuf);
 
 impl Data {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(std::env::temp_dir().join(format!("tower-xmpp-{}", random::id())))
     }
 
-    fn server(&self, options: &str) -> Process {
+    pub fn server(&self, options: &str) -> Process {
         Process::start(&format!("{LISTEN} --data {} {options}", self.0.display()))
     }
 

@@ -1,0 +1,40 @@
+//! Whose account sits in which room, for the layer that joins rooms in an
+//! account's name: kept beside the database of the services, in a file of its
+//! own, or in memory without a directory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tower_xmpp::account_muc::{AccountMucLayer, SeatError, SeatStore};
+use tower_xmpp::store::{MemorySeats, SqliteError, SqliteSeats};
+use tracing::info;
+
+use super::random;
+
+/// Why nobody can take a seat.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    #[error("the seats in rooms cannot be kept: {0}")]
+    File(#[from] SqliteError),
+    #[error("the seats in rooms cannot be read: {0}")]
+    Read(#[from] SeatError),
+}
+
+/// The layer, with the seats that were kept.
+pub async fn layer(directory: Option<&Path>) -> Result<AccountMucLayer, Unusable> {
+    let store: Arc<dyn SeatStore> = match directory {
+        None => Arc::new(MemorySeats::default()),
+        Some(directory) => {
+            let (store, worker) = SqliteSeats::open(&directory.join("seats.sqlite"))?;
+            // Ends when the layer is dropped.
+            std::thread::spawn(move || worker.run());
+            Arc::new(store)
+        }
+    };
+    let layer = AccountMucLayer::new(store, Arc::new(random::fill));
+    // Before anything enters: rooms that speak to a seat that is not known
+    // here are refused, and then the seat is lost.
+    let seats = layer.feature().restore().await?;
+    info!(seats, "accounts sit in rooms");
+    Ok(layer)
+}
