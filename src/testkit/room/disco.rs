@@ -135,6 +135,9 @@ impl Room {
         ] {
             query.push(feature(var));
         }
+        if settings.muc2 {
+            query.push(feature(ns::MUC2));
+        }
         if config.registration {
             query.push(feature(ns::REGISTER));
         }

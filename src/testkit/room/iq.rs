@@ -40,6 +40,10 @@ impl Room {
             self.admin(turn, from, stanza, payload)
         } else if payload.is("query", ns::MUC_OWNER) {
             self.owner(turn, from, stanza, payload)
+        } else if payload.is("join", ns::MUC2) && turn.settings.muc2 {
+            self.account_joins(turn, from, stanza, payload)
+        } else if payload.is("part", ns::MUC2) && turn.settings.muc2 {
+            self.account_parts(turn, from, stanza)
         } else if payload.is("query", ns::REGISTER) {
             self.register(turn, from, stanza, payload)
         } else if get && payload.is("query", ns::DISCO_INFO) {

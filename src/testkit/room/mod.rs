@@ -69,6 +69,9 @@
 //!    `not-acceptable`, and sends requests for a vCard to the user's bare JID.
 //! 9. **A refusal** has a reason ([`Refusal`]) and one error.
 //! 10. **Everything is bounded**: [`Limits`].
+//! 11. **An account joins by request**, too, if [`Settings::muc2`] says so: `<join/>`
+//!     and `<part/>` of the MUC2 draft, from a bare JID. The presence comes first,
+//!     then the answer, which names the nick.
 //!
 //! # For the host
 //!
@@ -80,6 +83,7 @@
 // A World may panic; rooms run in servers, and what they read is hostile.
 #![cfg_attr(not(test), warn(clippy::panic))]
 
+mod account;
 mod admin;
 mod affiliations;
 mod config;

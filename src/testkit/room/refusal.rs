@@ -62,6 +62,8 @@ pub enum Refusal {
     DiscoByStranger,
     /// A user without relation to the room may not register with it (§7.10).
     RegistrationNotAllowed,
+    /// A client's session asks for what only its account may (MUC2 draft).
+    AccountsOnly,
     /// The service does not offer that.
     Unknown,
     /// A bound of the service is reached.
@@ -96,6 +98,7 @@ impl Refusal {
                 (Condition::ItemNotFound, ErrorType::Cancel)
             }
             Refusal::CreationRestricted
+            | Refusal::AccountsOnly
             | Refusal::TargetProtected
             | Refusal::RegistrationNotAllowed => (Condition::NotAllowed, ErrorType::Cancel),
             Refusal::RegisteredNickDemanded => (Condition::NotAcceptable, ErrorType::Cancel),

@@ -23,6 +23,9 @@ pub struct Settings {
     /// Gives occupants their stable identifier (XEP-0421); `None` for rooms
     /// without.
     pub occupant_ids: Option<OccupantIds>,
+    /// Accounts may join by `<join/>` and part by `<part/>`, as the MUC2 draft
+    /// has it. Off by default: it is a draft.
+    pub muc2: bool,
     /// What keeps a room small.
     pub limits: Limits,
 }
@@ -179,6 +182,7 @@ impl Default for Settings {
             stray: StrayPresence::Joins,
             new_room: RoomConfig::default(),
             occupant_ids: None,
+            muc2: false,
             limits: Limits::default(),
         }
     }

@@ -31,6 +31,7 @@ proptest! {
             settings.new_room.registered_nick = RegisteredNick::Assigned;
             settings.new_room.max_users = 4;
             settings.limits.sessions = 2;
+            settings.muc2 = true;
         });
         let mut views: BTreeMap<Jid, View> = BTreeMap::new();
         for (who, xml) in stanzas {
@@ -180,6 +181,10 @@ fn stanza() -> impl Strategy<Value = String> {
             iq(query(ns::REGISTER, &form))
         }),
         1 => Just(iq(query(ns::REGISTER, "<remove/>"))),
+        2 => nick().prop_map(move |nick| {
+            iq(format!("<join xmlns='urn:xmpp:muc:0'><nickname>{nick}</nickname></join>"))
+        }),
+        1 => Just(iq("<part xmlns='urn:xmpp:muc:0'/>".to_owned())),
         1 => user().prop_map(|user| format!(
             "<message to='{{room}}'><x xmlns='http://jabber.org/protocol/muc#user'>\
              <invite to='{user}@a.example'/></x></message>"

@@ -1,6 +1,7 @@
 //! Dialogues with a service. Each line that comes out is compared, so every
 //! test ends in silence.
 
+mod account;
 mod any_input;
 mod configuring;
 mod doors;
