@@ -10,6 +10,7 @@
 //!  account_muc  the account joins rooms, not the client
 //!  archive    archive once, stamp, keep forged archive IDs out, answer queries
 //!  fork       every message on every client of the account
+//!  muc_offline  rooms write to members who are away
 //!  your own   a function, or a middleware::Feature
 //!  Router     RFC 6121 §8, sessions, other domains
 //!        │  Outcome: what became of the original, what to send besides
@@ -39,6 +40,7 @@
 //! | `archive` | `fork` | copies for the sender's other sessions bear no archive ID; received ones neither |
 //! | a layer that sets [`flow::Reach`] | `archive` | nothing: the stamp is on the one stanza that all get |
 //! | a layer that sets [`flow::Reach`] | `fork` | nothing, if it widens the reach it finds; copies go to whom the router did not deliver |
+//! | a layer that stamps a room's messages | `muc_offline` (room) | what a room may not send at once goes without the stamp later |
 //! | Tower's `timeout`, `load_shed` | the first layer with effects | effects stay though the sender is told to try again |
 //!
 //! # Features
@@ -50,6 +52,7 @@
 //! | `account-muc` | [`account_muc`] and [`store::MemorySeats`] |
 //! | `archive` | [`archive`] and [`store::MemoryArchive`] |
 //! | `fork` | [`fork`] |
+//! | `muc-offline` | [`muc_offline`] and [`store::MemoryRegistrations`] |
 //! | `csi` | [`csi`]: [`host::Outbox`] can hold what can wait |
 //! | `sqlite` | `store::SqliteArchive`: archives in a file, SQLite compiled in |
 //! | `testkit` | [`testkit`] |
@@ -102,8 +105,10 @@ pub mod flow;
 pub mod fork;
 pub mod host;
 pub mod middleware;
+#[cfg(feature = "muc-offline")]
+pub mod muc_offline;
 pub mod stanza;
-#[cfg(any(feature = "account-muc", feature = "archive"))]
+#[cfg(any(feature = "account-muc", feature = "archive", feature = "muc-offline"))]
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;

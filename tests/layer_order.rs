@@ -2,6 +2,7 @@
 //! directions. (Its last row is `tests/tower_layers.rs`.)
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::executor::block_on;
 use jid::FullJid;
@@ -11,8 +12,9 @@ use tower_xmpp::archive::{ArchiveLayer, ArchiveStore, Page};
 use tower_xmpp::flow::{Envelope, Outcome, Route};
 use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::middleware::{Fault, Feature, Filter, Next, Shell, Verdict, filter};
-use tower_xmpp::stanza::{Condition, Stanza, ns};
-use tower_xmpp::store::{MemoryArchive, MemorySeats};
+use tower_xmpp::muc_offline::{FIELD, Limits, MucOfflineRoom, Settings};
+use tower_xmpp::stanza::{Condition, Element, Stanza, ns};
+use tower_xmpp::store::{MemoryArchive, MemoryRegistrations, MemorySeats};
 use tower_xmpp::testkit::{Carbon, Session, Sessions, World, xml};
 
 const HI: &str = "<message><body>hi</body></message>";
@@ -269,5 +271,95 @@ fn a_private_message_is_copied_to_who_is_in_the_room_on_either_side_of_fork() {
         let (_phone, desk) = whisper(&w);
         desk.expect_carbon(Carbon::Sent, HI);
         w.finish();
+    }
+}
+
+/// Whatever is for an account reaches its desk.
+struct ToAll;
+
+impl Feature for ToAll {
+    fn name(&self) -> &'static str {
+        "to-all"
+    }
+
+    fn concerns(&self, envelope: &Envelope) -> bool {
+        let is_room_traffic = |stanza: &Stanza| stanza.is_type(&"groupchat".into());
+        matches!(envelope.route, Route::ToAccount(_))
+            && envelope.as_stanza().is_some_and(is_room_traffic)
+    }
+
+    async fn handle(self: Arc<Self>, mut envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
+        let account = envelope.route.owner_bare().unwrap();
+        let desk = account.with_resource_str("desk").unwrap();
+        envelope.facts.reach.widen([desk]);
+        next.run(envelope).await
+    }
+}
+
+/// Stamps what a room broadcasts, as a room's archive would.
+struct RoomStamps;
+
+impl Feature for RoomStamps {
+    fn name(&self) -> &'static str {
+        "room-stamps"
+    }
+
+    fn concerns(&self, envelope: &Envelope) -> bool {
+        matches!(envelope.route, Route::Broadcast(_))
+            && envelope.as_stanza().is_some_and(Stanza::has_body)
+    }
+
+    async fn handle(self: Arc<Self>, mut envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
+        if let Some(stanza) = envelope.as_stanza_mut() {
+            let stamp = Element::new("stanza-id", ns::SID).with_attr("by", "room@muc.example");
+            stanza.push(stamp.with_attr("id", "s1"));
+        }
+        next.run(envelope).await
+    }
+}
+
+#[test]
+fn what_waits_for_its_turn_bears_the_stamp_of_a_layer_outside_muc_offline_and_not_otherwise() {
+    for is_outside in [true, false] {
+        let w = World::new();
+        let mut limits = Limits::default();
+        limits.copies = 1;
+        let store = Arc::new(MemoryRegistrations::default());
+        let opened = block_on(MucOfflineRoom::open(store, Settings::default(), limits));
+        let offline = Shell::of(opened.expect("memory does not fail"));
+        let stamps = Shell::of(RoomStamps);
+        if is_outside {
+            let stack = ServiceBuilder::new().layer(stamps).layer(offline);
+            w.host("muc.example", stack);
+        } else {
+            let stack = ServiceBuilder::new().layer(offline).layer(stamps);
+            w.host("muc.example", stack);
+        }
+        w.rooms("muc.example").host("a.example", Shell::of(ToAll));
+        let bob = bob(&w);
+        bob.joins("room@muc.example/Bob");
+        let [_first, later] = ["alice", "carol"].map(|name| {
+            let session = w.session(&format!("{name}@a.example/desk"));
+            session.asks(xml!(
+                "<iq type='set' id='r' to='room@muc.example'><query xmlns='jabber:iq:register'>\
+                 <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
+                 <value>http://jabber.org/protocol/muc#register</value></field>\
+                 <field var='muc#register_roomnick'><value>{name}</value></field>\
+                 <field var='{FIELD}'><value>1</value></field></x></query></iq>"
+            ));
+            session
+        });
+        let hi = "<message to='room@muc.example' type='groupchat'><body>hi</body></message>";
+        bob.send(xml!("{hi}"));
+        bob.expect("<message><stanza-id xmlns='urn:xmpp:sid:0' id='s1'/></message>");
+        // Carol's waits.
+        later.expect_nothing();
+        w.advance(Duration::from_secs(5));
+        if is_outside {
+            later.expect("<message><stanza-id xmlns='urn:xmpp:sid:0' id='s1'/></message>");
+        } else {
+            later.expect("<message><absent><stanza-id xmlns='urn:xmpp:sid:0'/></absent></message>");
+        }
+        w.abandon();
     }
 }

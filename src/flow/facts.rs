@@ -34,6 +34,11 @@ pub struct Facts {
     /// [`Emit::room_broadcast`](super::Emit::room_broadcast), obeyed by the
     /// router at [`Route::Broadcast`](super::Route::Broadcast).
     pub audience: Option<Arc<[Jid]>>,
+    /// Who gets what one of our rooms broadcasts besides the
+    /// [audience](Self::audience): bare JIDs of members who are away. Set by a
+    /// layer while the broadcast passes, obeyed by the router, so that there
+    /// is one moment at which it is decided who gets it and how.
+    pub away: Option<Arc<[Jid]>>,
 }
 
 /// An entry in an archive.

@@ -36,6 +36,8 @@ pub use event::{End, Entity, Event};
 pub use facts::{Archived, Facts, Reach};
 pub use holders::Holders;
 pub use outcome::{Drop, Incident, Original, Outcome, Stage};
+#[allow(unused_imports, reason = "used by features, which may all be off")]
+pub(crate) use route::bare;
 pub use route::{Affiliation, Member, Route, Side, Snapshot};
 pub use settling::{Settled, Settling};
 pub use trail::{Hop, PassId, Trail};

@@ -72,6 +72,16 @@ pub struct Member {
     pub nick: Option<String>,
 }
 
+/// The bare part of an address, without an allocation.
+#[allow(dead_code, reason = "used by features, which may all be off")]
+pub(crate) fn bare(jid: &Jid) -> &str {
+    let whole = jid.as_str();
+    match jid.resource() {
+        Some(resource) => &whole[..whole.len() - resource.as_str().len() - 1],
+        None => whole,
+    }
+}
+
 /// A long-lived relation to a room (XEP-0045 §5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Affiliation {

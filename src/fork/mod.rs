@@ -160,17 +160,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use jid::Jid;
+use crate::flow::bare;
 
 pub use layer::{Fork, ForkLayer};
 pub use mode::Mode;
 pub use negotiation::Negotiation;
-
-/// The bare part of an address, without an allocation.
-fn bare(jid: &Jid) -> &str {
-    let whole = jid.as_str();
-    match jid.resource() {
-        Some(resource) => &whole[..whole.len() - resource.as_str().len() - 1],
-        None => whole,
-    }
-}

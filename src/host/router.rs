@@ -21,7 +21,8 @@ use super::{Host, Place};
 /// * What is for an account is delivered by [`delivery`](super::delivery), or
 ///   to the [`Reach`](crate::flow::Reach) that a layer has set.
 /// * What a room of ours broadcasts goes to its
-///   [audience](crate::flow::Facts::audience).
+///   [audience](crate::flow::Facts::audience), and to the members that are
+///   [away](crate::flow::Facts::away).
 /// * What is for the host itself is served by [`Host::serve`].
 pub struct Router<H>(Arc<H>);
 
@@ -67,7 +68,9 @@ impl<H: Host> Router<H> {
             Route::Broadcast(snapshot) => match &envelope.facts.audience {
                 Some(audience) => {
                     self.0.broadcast(snapshot, stanza);
-                    Placed::Done(self.to_audience(envelope.at, audience, stanza))
+                    let away = envelope.facts.away.iter().flat_map(|away| away.iter());
+                    let all = audience.iter().chain(away);
+                    Placed::Done(self.to_audience(envelope.at, all, stanza))
                 }
                 None => Placed::Serve,
             },
@@ -92,7 +95,12 @@ impl<H: Host> Router<H> {
 
     /// A stanza of a room to each of its audience. Accounts of ours get theirs
     /// through the stack, as they would from anybody else's room.
-    fn to_audience(&self, at: Time, audience: &[Jid], stanza: &Stanza) -> Outcome {
+    fn to_audience<'a>(
+        &self,
+        at: Time,
+        audience: impl Iterator<Item = &'a Jid>,
+        stanza: &Stanza,
+    ) -> Outcome {
         let mut outcome = Outcome::of(Original::Routed);
         for recipient in audience {
             let stanza = stanza.clone().with_to(recipient.clone());

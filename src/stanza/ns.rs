@@ -76,6 +76,8 @@ namespaces! {
     MUC2_PAM = "urn:xmpp:muc:pam:0";
     /// vCard in XML (RFC 6351, XEP-0292).
     VCARD4 = "urn:ietf:params:xml:ns:vcard-4.0";
+    /// Rooms that write to registered members who are away, in disco#info.
+    MUC_OFFLINE = "http://tigase.org/protocol/muc#offline";
     /// Private XML storage (XEP-0049).
     PRIVATE = "jabber:iq:private";
     /// vCard (XEP-0054).

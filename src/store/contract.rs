@@ -21,6 +21,7 @@ use crate::archive::{
 };
 use crate::stanza::{MessageType, Stanza, Time};
 
+pub use super::registration_contract::registrations;
 pub use super::seat_contract::seats;
 
 /// All rules of [`ArchiveStore`]; `empty` makes a new store for each.

@@ -9,6 +9,7 @@
 //! |---|---|---|
 //! | [`ArchiveStore`](crate::archive::ArchiveStore) | [`MemoryArchive`] | `SqliteArchive` |
 //! | [`SeatStore`](crate::account_muc::SeatStore) | [`MemorySeats`] | `SqliteSeats` |
+//! | [`Registrations`](crate::muc_offline::Registrations) | [`MemoryRegistrations`] | |
 
 #[cfg(feature = "testkit")]
 pub mod contract;
@@ -16,6 +17,10 @@ pub mod contract;
 mod memory;
 #[cfg(feature = "account-muc")]
 mod memory_seats;
+#[cfg(feature = "testkit")]
+mod registration_contract;
+#[cfg(feature = "muc-offline")]
+mod registrations;
 #[cfg(feature = "testkit")]
 mod seat_contract;
 #[cfg(feature = "sqlite")]
@@ -25,6 +30,8 @@ pub mod sqlite;
 pub use memory::{MemoryArchive, MemoryArchiveLimits};
 #[cfg(feature = "account-muc")]
 pub use memory_seats::MemorySeats;
+#[cfg(feature = "muc-offline")]
+pub use registrations::MemoryRegistrations;
 #[cfg(all(feature = "sqlite", feature = "account-muc"))]
 pub use sqlite::SqliteSeats;
 #[cfg(feature = "sqlite")]

@@ -2,12 +2,34 @@
 
 use futures::executor::block_on;
 use tower_xmpp::archive::{ArchiveError, ArchiveStore, Direction, Page, Row};
+use tower_xmpp::muc_offline::{Registration, RegistrationError, Registrations};
 use tower_xmpp::stanza::Time;
-use tower_xmpp::store::{MemoryArchive, MemoryArchiveLimits, MemorySeats, contract};
+use tower_xmpp::store::{
+    MemoryArchive, MemoryArchiveLimits, MemoryRegistrations, MemorySeats, contract,
+};
 
 #[test]
 fn seats_in_memory_keep_the_contract() {
     block_on(contract::seats(|| async { MemorySeats::default() }));
+}
+
+#[test]
+fn registrations_in_memory_keep_the_contract_and_their_bound() {
+    block_on(contract::registrations(|| async {
+        MemoryRegistrations::default()
+    }));
+    let store = MemoryRegistrations::new(1);
+    let put = |name: &str| {
+        let room = "tea@muc.example".parse().expect("a bare JID");
+        block_on(store.put(Registration::new(room, account(name))))
+    };
+    put("alice").expect("the first");
+    put("alice").expect("there already");
+    let refused = put("bob");
+    assert!(
+        matches!(refused, Err(RegistrationError::Full(1))),
+        "{refused:?}"
+    );
 }
 
 #[test]

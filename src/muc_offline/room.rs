@@ -1,0 +1,447 @@
+//! The room's side, wired.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jid::{BareJid, Jid};
+
+use crate::flow::{
+    Affiliation, Emit, EmitKind, Entity, Envelope, Event, Fate, Incident, Original, Outcome, Route,
+    Snapshot, Stage, bare,
+};
+use crate::middleware::{
+    Fault, Feature, Next, Pending, PendingLimits, Shell, Sieve, decided, report,
+};
+use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time, Type, ns};
+
+use super::form::{self, Ask};
+use super::rules::{self, Decision};
+use super::state::{Bounced, Rooms};
+use super::{Limits, Registration, RegistrationError, Registrations, Settings};
+
+/// The layer of the room's side: [`MucOfflineRoom`] in its shell.
+pub type MucOfflineRoomLayer = Shell<MucOfflineRoom>;
+
+/// The room's side of [`muc_offline`](super); its documentation has the rules.
+pub struct MucOfflineRoom {
+    store: Arc<dyn Registrations>,
+    settings: Settings,
+    rooms: Mutex<Rooms>,
+    /// The rooms that anybody registered with, and the accounts that did.
+    known: Sieve,
+    /// Requests about registration that the rooms answer later.
+    asked: Mutex<Pending<Asked>>,
+    open: AtomicUsize,
+}
+
+/// A request that went on to the room.
+struct Asked {
+    request: Stanza,
+    ask: Ask,
+}
+
+impl MucOfflineRoomLayer {
+    /// The layer with its defaults, as it was left: registrations in `store`.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    pub async fn open(store: Arc<dyn Registrations>) -> Result<Self, RegistrationError> {
+        let feature = MucOfflineRoom::open(store, Settings::default(), Limits::default()).await?;
+        Ok(Shell::of(feature))
+    }
+}
+
+impl MucOfflineRoom {
+    /// The feature, as it was left: registrations in `store`.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    pub async fn open(
+        store: Arc<dyn Registrations>,
+        settings: Settings,
+        limits: Limits,
+    ) -> Result<Self, RegistrationError> {
+        let kept = store.all().await?;
+        let feature = Self {
+            store,
+            settings,
+            rooms: Mutex::new(Rooms::new(limits)),
+            known: Sieve::default(),
+            asked: Mutex::new(Pending::new(PendingLimits::default())),
+            open: AtomicUsize::new(0),
+        };
+        for registration in &kept {
+            feature.took(registration);
+        }
+        Ok(feature)
+    }
+}
+
+impl Feature for MucOfflineRoom {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    #[inline]
+    fn concerns(&self, envelope: &Envelope) -> bool {
+        let Some(stanza) = envelope.as_stanza() else {
+            return false;
+        };
+        match (stanza.kind(), &envelope.route) {
+            (Kind::Message, Route::Broadcast(snapshot)) => {
+                self.known.may_hold(snapshot.room.as_str())
+            }
+            (Kind::Message, Route::ToRoom(room)) => {
+                stanza.is_error() && self.known.may_hold(room.as_str())
+            }
+            (Kind::Iq, Route::ToRoom(_)) => form::is_request(stanza),
+            (Kind::Iq, Route::FromRoom { .. }) => {
+                stanza.is_response() && self.open.load(Ordering::Acquire) > 0
+            }
+            (Kind::Presence, Route::FromRoom { room, to }) => {
+                stanza.mentions(ns::MUC_USER)
+                    && self.known.may_hold(room.as_str())
+                    && self.known.may_hold(bare(to))
+            }
+            _ => false,
+        }
+    }
+
+    async fn handle(self: Arc<Self>, mut envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
+        let route = envelope.route.clone();
+        let kind = envelope.as_stanza().map(Stanza::kind);
+        match (kind, &route) {
+            (Some(Kind::Message), Route::Broadcast(snapshot)) => {
+                let lost = self.forward(&mut envelope, snapshot);
+                let mut outcome = next.run(envelope).await?;
+                if let Some(lost) = lost {
+                    report(&mut outcome, lost);
+                }
+                Ok(outcome)
+            }
+            (Some(Kind::Message), Route::ToRoom(room)) => self.failed(room, envelope, next).await,
+            (Some(Kind::Iq), Route::ToRoom(room)) => self.asked(room, envelope, next).await,
+            (Some(Kind::Iq), Route::FromRoom { to, .. }) => {
+                if let Some(stanza) = envelope.as_stanza_mut() {
+                    self.answers(to, stanza).await;
+                }
+                next.run(envelope).await
+            }
+            (Some(Kind::Presence), Route::FromRoom { room, to }) => {
+                let seen = match envelope.as_stanza() {
+                    Some(presence) => self.seen(room, to, presence).await,
+                    None => Ok(()),
+                };
+                let mut outcome = next.run(envelope).await?;
+                if let Err(error) = seen {
+                    report(&mut outcome, incident(&error));
+                }
+                Ok(outcome)
+            }
+            _ => next.run(envelope).await,
+        }
+    }
+
+    async fn hear(self: Arc<Self>, at: Time, event: Event) -> Result<Vec<Emit>, Fault> {
+        match event {
+            // Both ends of it: XEP-0045 §9.1, §9.4.
+            Event::AffiliationChanged {
+                room,
+                user,
+                affiliation: Affiliation::Outcast | Affiliation::None,
+            } if self.rooms().paused(&room, &user).is_some() => self.forget(&room, &user).await?,
+            Event::RoomDestroyed { room } => self.forget_room(&room).await?,
+            Event::Tick => {
+                self.expire(at);
+                let due = self.rooms().due(at);
+                return Ok(due
+                    .into_iter()
+                    .map(|(room, to, stanza)| {
+                        Emit::new_at(Route::FromRoom { room, to }, stanza).with_fate(Fate::Drop)
+                    })
+                    .collect());
+            }
+            _ => {}
+        }
+        Ok(Vec::new())
+    }
+
+    fn announces(&self, entity: &Entity) -> Vec<Cow<'static, str>> {
+        match entity {
+            Entity::RoomService(_) | Entity::Room(_) => vec![ns::MUC_OFFLINE.into()],
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl MucOfflineRoom {
+    /// Rule 3: who gets it is decided while it is broadcast.
+    fn forward(&self, envelope: &mut Envelope, snapshot: &Arc<Snapshot>) -> Option<Incident> {
+        let at = envelope.at;
+        let stanza = envelope.as_stanza()?;
+        let decision = rules::decide(stanza, &self.settings);
+        decided(NAME, &decision);
+        let Decision::Forward(_) = decision else {
+            return None;
+        };
+        let (away, done) = self.rooms().forward(at, snapshot, stanza);
+        envelope.facts.away = away;
+        let lost = done.err()?;
+        let what = format!("{lost} members will not get a message: too much waits for its turn");
+        Some(Incident::new(NAME, Stage::Before, what))
+    }
+
+    /// Rule 7: an error about something that was forwarded is ours. The room
+    /// would take its sender for an occupant.
+    async fn failed(
+        &self,
+        room: &BareJid,
+        envelope: Envelope,
+        next: Next,
+    ) -> Result<Outcome, Fault> {
+        let told = envelope.as_stanza().and_then(|stanza| {
+            // Whoever is in the room answers from where it sits; a server
+            // answers for the account.
+            let from = stanza.from().filter(|from| from.is_bare())?;
+            Some((from.to_bare(), stanza.id(), stanza.error()?))
+        });
+        let Some((account, id, error)) = told else {
+            return next.run(envelope).await;
+        };
+        let bounce = rules::bounce(&error);
+        let bounced = self.rooms().bounced(room, &account, id, bounce);
+        match bounced {
+            Bounced::NotOurs => return next.run(envelope).await,
+            Bounced::Noted => {}
+            Bounced::Over => self.forget(room, &account).await?,
+        }
+        decided(NAME, &(bounce, bounced));
+        Ok(Outcome::of(Original::Consumed))
+    }
+
+    /// Rules 1 and 2: the form, and what comes back of it.
+    async fn asked(
+        &self,
+        room: &BareJid,
+        mut envelope: Envelope,
+        next: Next,
+    ) -> Result<Outcome, Fault> {
+        let at = envelope.at;
+        let Some(request) = envelope.as_stanza_mut() else {
+            return next.run(envelope).await;
+        };
+        let ask = match form::read(request) {
+            Ok(ask) => ask,
+            Err(condition) => return Ok(Outcome::refused(request, condition)),
+        };
+        let asks_something = !matches!(ask, Ask::Other | Ask::Register(None));
+        let Some(from) = request.from().filter(|_| asks_something) else {
+            return next.run(envelope).await;
+        };
+        let account = from.to_bare();
+        if ask == Ask::Register(Some(true)) && !self.rooms().has_space(room, &account) {
+            let error = StanzaError::new(Condition::ResourceConstraint);
+            return Ok(Outcome::refused(request, error));
+        }
+        let asked = Asked {
+            request: request.clone(),
+            ask,
+        };
+        form::strip(request);
+        let mut outcome = next.run(envelope).await?;
+        let answer = outcome
+            .emits
+            .iter_mut()
+            .filter(|emit| matches!(emit.kind, EmitKind::Answer))
+            .map(|emit| &mut emit.stanza)
+            .find(|answer| answer.is_response() && answer.id() == asked.request.id());
+        match answer {
+            Some(answer) => {
+                if let Err(error) = self.settle(asked, answer).await {
+                    report(&mut outcome, incident(&error));
+                }
+            }
+            None if matches!(
+                outcome.original,
+                Original::Bounced(_) | Original::Dropped(_)
+            ) => {}
+            None => self.await_answer(at, room, account, asked),
+        }
+        Ok(outcome)
+    }
+
+    /// The room answers in a pass of its own.
+    async fn answers(&self, to: &Jid, answer: &mut Stanza) {
+        let asked = self.lock_asked().answered(&to.to_bare(), answer);
+        let Some(asked) = asked else {
+            return;
+        };
+        self.count_open();
+        if asked.request.from() == Some(to) {
+            // What went wrong stands in the answer.
+            let _ = self.settle(asked, answer).await;
+        }
+    }
+
+    fn await_answer(&self, at: Time, room: &BareJid, account: BareJid, asked: Asked) {
+        let id = asked.request.id().unwrap_or_default().to_owned();
+        // If too much is open already, the field does not show, or what was
+        // wished is not noted: the user has to ask again.
+        let _ = self
+            .lock_asked()
+            .ask(at, &account, room.clone().into(), &id, asked);
+        self.count_open();
+    }
+
+    /// The room has answered: now the wish holds. If it cannot be kept, the
+    /// answer says so instead.
+    async fn settle(&self, asked: Asked, answer: &mut Stanza) -> Result<(), RegistrationError> {
+        let Asked { request, ask } = asked;
+        let (Some(from), Some(room)) = (request.from(), request.to()) else {
+            return Ok(());
+        };
+        if answer.type_() != Some(&Type::Result) {
+            return Ok(());
+        }
+        let (account, room) = (from.to_bare(), room.to_bare());
+        let kept = match ask {
+            Ask::Form => {
+                let wanted = self.rooms().paused(&room, &account).is_some();
+                form::dress(answer, wanted);
+                return Ok(());
+            }
+            Ask::Register(Some(true)) => self.keep(Registration::new(room, account)).await,
+            Ask::Register(Some(false)) | Ask::Remove => self.forget(&room, &account).await,
+            Ask::Register(None) | Ask::Other => return Ok(()),
+        };
+        if kept.is_err() {
+            let later = StanzaError::new(Condition::InternalServerError);
+            let later = later.with_type(ErrorType::Wait);
+            if let Some(error) = request.error_reply(&later) {
+                *answer = error;
+            }
+        }
+        kept
+    }
+
+    /// Rule 6: a kick pauses, coming back resumes.
+    async fn seen(
+        &self,
+        room: &BareJid,
+        to: &Jid,
+        presence: &Stanza,
+    ) -> Result<(), RegistrationError> {
+        let account = to.to_bare();
+        let Some(paused) = self.rooms().paused(room, &account) else {
+            return Ok(());
+        };
+        let Some(entered) = entered(presence) else {
+            return Ok(());
+        };
+        if entered {
+            self.rooms().entered(room, &account);
+        }
+        if paused == entered {
+            let mut registration = Registration::new(room.clone(), account);
+            registration.paused = !entered;
+            self.keep(registration).await?;
+        }
+        Ok(())
+    }
+
+    /// Durable first, then in force.
+    async fn keep(&self, registration: Registration) -> Result<(), RegistrationError> {
+        self.store.put(registration.clone()).await?;
+        self.took(&registration);
+        Ok(())
+    }
+
+    fn took(&self, registration: &Registration) {
+        let mut rooms = self.rooms();
+        let (is_first, is_new) = rooms.put(registration);
+        if is_first {
+            self.known.insert(registration.room.as_str());
+        }
+        if is_new {
+            self.known.insert(registration.account.as_str());
+        }
+    }
+
+    /// Deliberately at once, and only then in the store: who is banned gets
+    /// nothing more, also if the disk is full.
+    async fn forget(&self, room: &BareJid, account: &BareJid) -> Result<(), RegistrationError> {
+        let (was_last, was_there) = self.rooms().remove(room, account);
+        if was_last {
+            self.known.remove(room.as_str());
+        }
+        if was_there {
+            self.known.remove(account.as_str());
+        }
+        self.store.remove(room, account).await
+    }
+
+    async fn forget_room(&self, room: &BareJid) -> Result<(), RegistrationError> {
+        let gone = self.rooms().remove_room(room);
+        if !gone.is_empty() {
+            self.known.remove(room.as_str());
+        }
+        for account in gone {
+            self.known.remove(account.as_str());
+        }
+        self.store.remove_room(room).await
+    }
+
+    fn expire(&self, at: Time) {
+        self.lock_asked().expired(at);
+        self.count_open();
+    }
+
+    fn count_open(&self) {
+        let asked = self.lock_asked();
+        self.open.store(asked.len(), Ordering::Release);
+    }
+
+    // Every change of the tables is whole, so a poisoned lock is as good as new.
+
+    fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_asked(&self) -> MutexGuard<'_, Pending<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MucOfflineRoom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MucOfflineRoom")
+            .field("settings", &self.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+const NAME: &str = "muc_offline_room";
+
+fn incident(error: &RegistrationError) -> Incident {
+    Incident::new(NAME, Stage::After, error.to_string())
+}
+
+/// What a presence of the room tells its recipient about itself: that it is
+/// in, that it was kicked (307, unless for technical reasons: 333 and 332 say
+/// so, XEP-0045 §11), or neither.
+fn entered(presence: &Stanza) -> Option<bool> {
+    let x = presence.child("x", ns::MUC_USER)?;
+    let says = |code| {
+        x.children()
+            .any(|child| child.is("status", ns::MUC_USER) && child.attr("code") == Some(code))
+    };
+    match presence.type_() {
+        None => says("110").then_some(true),
+        Some(Type::Unavailable) => (says("307") && !says("333") && !says("332")).then_some(false),
+        _ => None,
+    }
+}
