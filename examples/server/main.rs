@@ -12,6 +12,7 @@
 //! site        what the library asks of this server (`host::Host`)
 //! services/   what ends at the server: roster, presence, discovery …
 //! rooms       the chat rooms
+//! uplink/     the way to other servers, and theirs to this one
 //! storage/    what outlives the process
 //! server      starts and ends it all
 //! ```
@@ -35,6 +36,7 @@ mod stack;
 mod storage;
 mod stream;
 pub(crate) mod tls;
+mod uplink;
 
 use std::io::IsTerminal;
 use std::process::ExitCode;

@@ -7,6 +7,8 @@ use std::time::Duration;
 use clap::Parser;
 use jid::{BareJid, NodePart};
 
+use super::uplink::Target;
+
 /// A small XMPP server whose behaviour comes from tower-xmpp's layers.
 ///
 /// Started without options it serves alice@localhost (password "alice") and
@@ -53,6 +55,15 @@ pub struct Options {
     /// clients, who does not drop out when a phone loses its network
     #[arg(long)]
     pub account_rooms: bool,
+
+    /// The server whose component this one is, and through which it reaches
+    /// all other domains: component://SECRET@HOST:PORT
+    #[arg(long, value_name = "TARGET")]
+    pub uplink: Option<Target>,
+
+    /// How long a stanza waits for an uplink that is down, in seconds
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
+    pub uplink_patience: Duration,
 
     /// What to log: error, warn, info, debug, trace, or a tracing filter
     #[arg(long, value_name = "LEVEL", default_value = "info")]

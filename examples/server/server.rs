@@ -21,6 +21,7 @@ use super::stack::stack;
 use super::storage::{self, Failed, Storage};
 use super::stream::tcp;
 use super::tls;
+use super::uplink::Uplink;
 
 /// How often it is looked whose time is over.
 const SECOND: Duration = Duration::from_secs(1);
@@ -53,6 +54,8 @@ pub struct Server {
     shutdown: watch::Sender<bool>,
     accepting: JoinSet<()>,
     clock: JoinHandle<()>,
+    /// It ends after all else that speaks: what the end leads to leaves, too.
+    uplink: (watch::Sender<bool>, JoinHandle<()>),
     entrance: Arc<Entrance>,
     conductor: Conductor,
     drivers: JoinSet<()>,
@@ -71,7 +74,10 @@ impl Server {
         let storage = Storage::open(options.data.as_deref())?;
         let domain = options.domain.clone();
         let accounts = Accounts::load(domain, &storage, &options.accounts).await?;
-        let site = Arc::new(Site::new(accounts, storage).await?);
+        let mut site = Site::new(accounts, storage).await?;
+        let uplink = |target| Uplink::new(target, options.uplink_patience, site.domains());
+        site.uplink = options.uplink.as_ref().map(uplink);
+        let site = Arc::new(site);
         let rooms = match options.account_rooms {
             true => Some(seats::layer(options.data.as_deref()).await?),
             false => None,
@@ -103,6 +109,15 @@ impl Server {
         };
         let clients = move |socket, counted: &Counted| entry.clone().serve(socket, counted.refused);
         accepting.spawn(accept(listener, entrance.clone(), census, clients));
+        let (end_uplink, uplink_is_over) = watch::channel(false);
+        let uplink = {
+            let (site, conductor) = (site.clone(), conductor.clone());
+            tokio::spawn(async move {
+                if let Some(uplink) = &site.uplink {
+                    uplink.run(site.clone(), conductor, uplink_is_over).await;
+                }
+            })
+        };
         info!(%address, domain = %options.domain, "listening");
         Ok(Self {
             address,
@@ -110,6 +125,7 @@ impl Server {
             shutdown,
             accepting,
             clock: tokio::spawn(tick(entrance.clone())),
+            uplink: (end_uplink, uplink),
             entrance,
             conductor,
             drivers,
@@ -137,6 +153,9 @@ impl Server {
         // The sessions have ended; what follows from it is finished.
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}
+        let (end_uplink, uplink) = self.uplink;
+        end_uplink.send_replace(true);
+        let _ = uplink.await;
         self.site.storage.close().await;
         info!("all is said");
     }

@@ -4,7 +4,7 @@
 use std::sync::{Arc, OnceLock};
 
 use jid::{BareJid, FullJid, Jid};
-use tower_xmpp::flow::{Envelope, Original, Outcome, PassId, Route, Snapshot};
+use tower_xmpp::flow::{Envelope, Original, Outcome, PassId, Snapshot};
 use tower_xmpp::host::{Availability, Conductor, Delivery, Host, Place, Undelivered};
 use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
 use tracing::{debug, error, warn};
@@ -16,6 +16,7 @@ use super::services::offline::{self, Offline};
 use super::services::{self, private::Private, roster::Rosters};
 use super::sessions::Sessions;
 use super::storage::{Failed, Storage};
+use super::uplink::{self, Uplink};
 
 pub struct Site {
     pub accounts: Arc<Accounts>,
@@ -26,6 +27,8 @@ pub struct Site {
     pub rooms: Rooms,
     pub blocks: Lists,
     pub storage: Storage,
+    /// The way to other domains, if there is one.
+    pub uplink: Option<Uplink>,
     /// Where what cannot be sent comes back in.
     conductor: OnceLock<Conductor>,
 }
@@ -41,8 +44,14 @@ impl Site {
             private: Private::new(storage.clone()),
             offline: Offline::new(storage.clone()),
             storage,
+            uplink: None,
             conductor: OnceLock::new(),
         })
+    }
+
+    /// The domains that are served.
+    pub fn domains(&self) -> [BareJid; 2] {
+        [self.domain().clone(), self.rooms.domain().clone()]
     }
 
     /// Tells the site which stack it has; to be called once.
@@ -89,21 +98,16 @@ impl Host for Site {
         }
     }
 
-    /// There is no way to other servers yet, and the sender hears of it.
+    /// Through the uplink, or back to the sender.
     fn send(&self, at: Time, stanza: Stanza) {
-        let bounce = match stanza.type_() {
-            // Nobody waits for an answer to these.
-            Some(Type::Unavailable | Type::Probe) => None,
-            _ => stanza.error_reply(&Condition::RemoteServerNotFound.into()),
+        let sent = match &self.uplink {
+            Some(uplink) => uplink.send(stanza),
+            None => Err((stanza, Condition::RemoteServerNotFound)),
         };
-        let account = bounce.as_ref().and_then(Stanza::to).map(Jid::to_bare);
-        if let (Some(bounce), Some(account)) = (bounce, account) {
-            let route = match self.place(&account) {
-                Place::Account(account) => Route::ToAccount(account),
-                Place::Room(room) => Route::ToRoom(room),
-                _ => return,
-            };
-            self.post(Envelope::stanza(at, route, bounce));
+        if let Err((stanza, condition)) = sent
+            && let Some(bounced) = uplink::bounce(self, at, &stanza, condition)
+        {
+            self.post(bounced);
         }
     }
 

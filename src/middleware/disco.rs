@@ -27,7 +27,12 @@ pub(super) fn asked(envelope: &Envelope) -> Option<Entity> {
     }
     let to = stanza.to();
     match (&envelope.route, to) {
-        (Route::ToAccount(account), _) => Some(Entity::Account(account.clone())),
+        // From another domain, the server is asked at the address of an
+        // account without a name.
+        (Route::ToAccount(account), _) => Some(match account.node() {
+            Some(_) => Entity::Account(account.clone()),
+            None => Entity::Server(account.domain().to_owned()),
+        }),
         (Route::ToRoom(room), Some(to)) if to.is_bare() => Some(match room.node() {
             Some(_) => Entity::Room(room.clone()),
             None => Entity::RoomService(room.domain().to_owned()),

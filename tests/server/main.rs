@@ -22,6 +22,7 @@ mod scripts;
 mod services;
 mod storage;
 mod tls;
+mod uplink;
 
 #[path = "../common/scripts.rs"]
 mod files;

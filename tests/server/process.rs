@@ -154,6 +154,8 @@ fn the_help_names_every_option() {
         "--account <NAME:PASSWORD>",
         "--data <DIR>",
         "--no-archive",
+        "--uplink <TARGET>",
+        "--uplink-patience <SECONDS>",
         "--log <LEVEL>",
         "--tls-cert <FILE>",
         "--tls-key <FILE>",

@@ -1,0 +1,293 @@
+//! The server as a component of another (XEP-0114), which is played here.
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tower_xmpp::stanza::{Condition, Frame, Kind, Limits, Reader, Stanza, Type, ns};
+
+use super::client::*;
+use super::example::server::Server;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The other server, before anybody has connected.
+struct Other(TcpListener);
+
+/// One line of ours, seen from there.
+struct Line {
+    socket: TcpStream,
+    reader: Reader,
+}
+
+impl Other {
+    async fn listen() -> Self {
+        Self(TcpListener::bind("127.0.0.1:0").await.unwrap())
+    }
+
+    async fn server(&self, options: &str) -> Server {
+        let address = self.0.local_addr().unwrap();
+        server_with(&format!("--uplink component://secret@{address} {options}")).await
+    }
+
+    /// Who comes, and for which domain.
+    async fn knock(&self) -> (Line, String) {
+        let accepted = timeout(PATIENCE, self.0.accept());
+        let (socket, _) = accepted.await.expect("somebody connects").unwrap();
+        let mut line = Line {
+            socket,
+            reader: Reader::new(Limits::default()),
+        };
+        let Frame::Open(header) = line.frame().await.unwrap() else {
+            panic!("a header is expected");
+        };
+        assert_eq!(header.content, ns::COMPONENT);
+        (line, header.to.unwrap())
+    }
+
+    /// The lines of the accounts and of the rooms, both welcome.
+    async fn lines(&self) -> [Line; 2] {
+        let mut both = [self.line().await, self.line().await];
+        both.sort_by(|one, other| one.1.cmp(&other.1));
+        let names = [&both[0].1, &both[1].1].map(|name| name.as_str());
+        assert_eq!(names, ["example.org", "rooms.example.org"]);
+        both.map(|(line, _)| line)
+    }
+
+    async fn line(&self) -> (Line, String) {
+        let (mut line, domain) = self.knock().await;
+        line.send(
+            "<stream:stream xmlns='jabber:component:accept' id='3BF96D32' \
+             xmlns:stream='http://etherx.jabber.org/streams'>",
+        )
+        .await;
+        let Some(Frame::Nonza(handshake)) = line.frame().await else {
+            panic!("a handshake is expected");
+        };
+        // The digest of "3BF96D32" and "secret", as sha1sum computes it.
+        assert_eq!(handshake.text(), HANDSHAKE);
+        line.send("<handshake/>").await;
+        (line, domain)
+    }
+}
+
+const HANDSHAKE: &str = "b09ea9b3b7f586be8a08d0a3dd7466f110aeb136";
+
+impl Line {
+    async fn send(&mut self, xml: &str) {
+        self.socket.write_all(xml.as_bytes()).await.unwrap();
+    }
+
+    async fn frame(&mut self) -> Option<Frame> {
+        let frame = async {
+            loop {
+                if let Some(frame) = self.reader.next().unwrap() {
+                    return Some(frame);
+                }
+                let mut buffer = [0; 4096];
+                match self.socket.read(&mut buffer).await {
+                    Ok(0) | Err(_) => return None,
+                    Ok(count) => self.reader.push(&buffer[..count]),
+                }
+            }
+        };
+        timeout(PATIENCE, frame).await.expect("nothing came")
+    }
+
+    async fn stanza(&mut self) -> Stanza {
+        match self.frame().await {
+            Some(Frame::Stanza(stanza)) => stanza,
+            other => panic!("a stanza is expected, not {other:?}"),
+        }
+    }
+
+    /// Asks our server something; its answer is the next stanza.
+    async fn expect_nothing(&mut self, domain: &str) {
+        self.send(&format!(
+            "<iq type='get' id='nothing' from='carol@other.example/x' to='{domain}'>\
+             <query xmlns='http://jabber.org/protocol/disco#items'/></iq>"
+        ))
+        .await;
+        let answer = self.stanza().await;
+        assert_eq!(answer.id(), Some("nothing"), "{}", answer.to_xml());
+        assert!(answer.is_type(&Type::Result));
+    }
+}
+
+fn from(stanza: &Stanza) -> &str {
+    stanza.from().unwrap().as_str()
+}
+
+const TO_CAROL: &str =
+    "<message to='carol@other.example' type='chat' id='m'><body>hi</body></message>";
+
+fn condition(stanza: &Stanza) -> Option<Condition> {
+    stanza.error().map(|error| error.condition)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_cross_both_ways() {
+    let other = Other::listen().await;
+    let server = other.server("").await;
+    let [mut line, _rooms] = other.lines().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    alice.send(TO_CAROL).await;
+    let message = line.stanza().await;
+    assert_eq!(from(&message), "alice@example.org/phone");
+    assert_eq!(message.body_text().as_deref(), Some("hi"));
+    line.send(
+        "<message from='carol@other.example/x' to='alice@example.org' type='chat' id='c'>\
+         <body>hello</body></message>",
+    )
+    .await;
+    let message = alice.stanza().await;
+    assert_eq!(from(&message), "carol@other.example/x");
+    assert!(message.has_child("body", ns::CLIENT));
+    // It was archived like any other.
+    assert!(message.has_child("stanza-id", ns::SID));
+    line.expect_nothing("example.org").await;
+    line.send(
+        "<iq type='get' id='d' from='carol@other.example/x' to='example.org'>\
+         <query xmlns='http://jabber.org/protocol/disco#info'/></iq>",
+    )
+    .await;
+    // A layer announces that for the server.
+    assert!(line.stanza().await.to_xml().contains(ns::BLOCKING));
+    server.shut_down().await;
+    assert!(matches!(
+        line.frame().await,
+        Some(Frame::Stanza(_) | Frame::Close)
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn users_of_other_servers_come_to_our_rooms() {
+    let other = Other::listen().await;
+    let _server = other.server("").await;
+    let [_accounts, mut rooms] = other.lines().await;
+    rooms
+        .send(
+            "<presence from='carol@other.example/x' to='tea@rooms.example.org/Carol'>\
+             <x xmlns='http://jabber.org/protocol/muc'/></presence>",
+        )
+        .await;
+    let own = rooms.stanza().await;
+    assert_eq!(from(&own), "tea@rooms.example.org/Carol");
+    assert_eq!(own.kind(), Kind::Presence);
+    let subject = rooms.stanza().await;
+    assert!(subject.has_child("subject", ns::CLIENT));
+    rooms
+        .send(
+            "<message from='carol@other.example/x' to='tea@rooms.example.org' \
+             type='groupchat' id='g'><body>hi</body></message>",
+        )
+        .await;
+    assert_eq!(rooms.stanza().await.id(), Some("g"));
+    rooms.expect_nothing("rooms.example.org").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_claims_to_be_us_or_means_somebody_else_is_not_heard() {
+    let other = Other::listen().await;
+    let server = other.server("").await;
+    let [mut line, _rooms] = other.lines().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    for (from, to) in [
+        ("bob@example.org/desk", "alice@example.org"),
+        ("alice@example.org/phone", "alice@example.org"),
+        ("tea@rooms.example.org/Bob", "alice@example.org/phone"),
+        ("example.org", "alice@example.org/phone"),
+        ("carol@other.example", "dan@third.example"),
+        ("carol@other.example", "@"),
+        ("@", "alice@example.org"),
+    ] {
+        let message = format!("<message from='{from}' to='{to}'><body>hi</body></message>");
+        line.send(&message).await;
+    }
+    line.send("<message to='alice@example.org'><body>hi</body></message>")
+        .await;
+    line.expect_nothing("example.org").await;
+    alice.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_drops_in_the_middle_of_a_stanza_comes_back_and_what_waits_leaves() {
+    let other = Other::listen().await;
+    let server = other.server("").await;
+    let [mut line, _rooms] = other.lines().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    line.send("<message from='carol@other.example' to='alice@example.org'><bo")
+        .await;
+    drop(line);
+    let (mut line, domain) = other.line().await;
+    assert_eq!(domain, "example.org");
+    alice.send(TO_CAROL).await;
+    // Written to the line that was just lost, it would have come back.
+    match line.frame().await {
+        Some(Frame::Stanza(message)) => assert_eq!(message.id(), Some("m")),
+        other => panic!("a stanza is expected, not {other:?}"),
+    }
+    line.expect_nothing("example.org").await;
+    alice.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_too_long_comes_back() {
+    let other = Other::listen().await;
+    let server = other.server("--uplink-patience 1").await;
+    // It connects, but nobody answers.
+    let _silent = [other.knock().await, other.knock().await];
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    alice.send(TO_CAROL).await;
+    let error = alice.stanza().await;
+    assert_eq!(from(&error), "carol@other.example");
+    assert_eq!(condition(&error), Some(Condition::RemoteServerTimeout));
+    alice.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_refused_line_would_carry_comes_back_at_once() {
+    let other = Other::listen().await;
+    let server = other.server("--uplink-patience 3600").await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    alice.send(TO_CAROL).await;
+    for _ in 0..2 {
+        let (mut line, _) = other.knock().await;
+        line.send(
+            "<stream:stream xmlns='jabber:component:accept' id='x' \
+             xmlns:stream='http://etherx.jabber.org/streams'>\
+             <stream:error><host-unknown xmlns='urn:ietf:params:xml:ns:xmpp-streams'/>\
+             </stream:error></stream:stream>",
+        )
+        .await;
+    }
+    let error = alice.stanza().await;
+    assert_eq!(condition(&error), Some(Condition::RemoteServerNotFound));
+    alice.send(TO_CAROL).await;
+    let error = alice.stanza().await;
+    assert_eq!(condition(&error), Some(Condition::RemoteServerNotFound));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_does_not_fit_comes_back() {
+    let other = Other::listen().await;
+    let server = other
+        .server("--uplink-patience 3600 --rate 1000000000")
+        .await;
+    let _silent = [other.knock().await, other.knock().await];
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    let body = "x".repeat(200_000);
+    // Twenty of them are 4 MB, and some more than 4 MiB.
+    for id in 0..21 {
+        alice
+            .send(&format!(
+                "<message to='carol@other.example' id='{id}'><body>{body}</body></message>"
+            ))
+            .await;
+    }
+    let error = alice.stanza().await;
+    assert_eq!(error.id(), Some("20"));
+    assert_eq!(condition(&error), Some(Condition::ResourceConstraint));
+    alice.expect_nothing().await;
+}
