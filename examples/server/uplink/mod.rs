@@ -112,8 +112,9 @@ impl<H: Host> Inside<H> {
 
     /// What could not leave comes back.
     fn bounce(&self, at: Time, stanza: &Stanza, condition: Condition) {
-        let bounced = bounce(&*self.host, at, stanza, condition);
-        bounced.map(|bounced| self.conductor.post(bounced));
+        if let Some(bounced) = bounce(&*self.host, at, stanza, condition) {
+            self.conductor.post(bounced);
+        }
     }
 
     fn tell(&self, at: Time, event: Event) {

@@ -189,7 +189,7 @@ async fn frame(reader: &mut Reader, input: &mut OwnedReadHalf) -> Result<Frame, 
         if let Some(frame) = reader.next()? {
             return Ok(frame);
         }
-        let mut buffer = [0; 8 * 1024];
+        let mut buffer = vec![0; 8 * 1024];
         match input.read(&mut buffer).await? {
             // In the middle of a stanza, perhaps: what came of it is gone.
             0 => return Err(Broken::Closed),
