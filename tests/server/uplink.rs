@@ -50,7 +50,7 @@ impl Other {
     async fn lines(&self) -> [Line; 2] {
         let mut both = [self.line().await, self.line().await];
         both.sort_by(|one, other| one.1.cmp(&other.1));
-        let names = [&both[0].1, &both[1].1].map(|name| name.as_str());
+        let names = [&both[0].1, &both[1].1].map(String::as_str);
         assert_eq!(names, ["example.org", "rooms.example.org"]);
         both.map(|(line, _)| line)
     }
