@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tower::{Service, ServiceBuilder};
 use tower_xmpp::account_muc::AccountMucLayer;
-use tower_xmpp::archive::ArchiveLayer;
+use tower_xmpp::archive::{Archive, ArchiveLayer};
 use tower_xmpp::flow::{Envelope, Outcome};
 use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::host::Router;
@@ -19,16 +19,20 @@ use super::storage::Failed;
 /// A stack over this server. Its layers' state is shared by all its clones.
 pub fn stack(site: Arc<Site>, rooms: Option<AccountMucLayer>, archives: bool) -> impl Stack {
     let accounts = site.accounts.clone();
-    let archive = || {
-        let store = Arc::new(MemoryArchive::default());
-        ArchiveLayer::new(store, Arc::new(random::fill))
-            // A message to nobody comes back and is not kept.
-            .only_for(move |account| accounts.exists(account))
-    };
     // Who knows who is in which room tells it to who copies private messages.
     let fork = match &rooms {
         Some(rooms) => Fork::new().occupancy(rooms.feature().clone()),
         None => Fork::new(),
+    };
+    let fork = ForkLayer::of(fork);
+    let archive = || {
+        let store = Arc::new(MemoryArchive::default());
+        let archive = Archive::new(store, Arc::new(random::fill))
+            // What is for one session alone is kept nowhere.
+            .im_ng(fork.feature().clone());
+        ArchiveLayer::of(archive)
+            // A message to nobody comes back and is not kept.
+            .only_for(move |account| accounts.exists(account))
     };
     ServiceBuilder::new()
         // Outside all: what is blocked is neither archived nor copied.
@@ -41,7 +45,7 @@ pub fn stack(site: Arc<Site>, rooms: Option<AccountMucLayer>, archives: bool) ->
         .option_layer(archives.then(archive))
         // Copies for the account's other clients, inside whatever stamps, so
         // that copies bear the stamp.
-        .layer(ForkLayer::of(fork))
+        .layer(fork.clone())
         // What is left to do: RFC 6121 §8, and what the server itself answers.
         .service(Router::new(site))
 }

@@ -158,6 +158,15 @@ impl Archive {
             true => rules::decide_room(stanza),
             false => rules::decide(stanza, owner, direction, &self.settings),
         };
+        if matches!(decision, Decision::Archive(_))
+            && rules::is_for_one_session(stanza)
+            && self
+                .im_ng
+                .as_ref()
+                .is_some_and(|im_ng| im_ng.is_spoken_by(owner))
+        {
+            decision = Decision::Skip(Skip::ForOneSession);
+        }
         if !is_room && matches!(decision, Decision::Archive(_)) {
             let peer = peer(owner, direction, stanza);
             if !self.is_wanted(owner, &peer).await? {

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jid::{BareJid, FullJid, Jid};
 
-use crate::flow::{Emit, Entity, Entropy, Envelope, Event, Outcome, Route, What};
+use crate::flow::{Emit, Entity, Entropy, Envelope, Event, ImNg, Outcome, Route, What};
 use crate::middleware::{Fault, Feature, Next, Shell};
 use crate::stanza::{Element, Kind, Time, ns};
 
@@ -25,6 +25,7 @@ pub struct Archive {
     pub(super) settings: Settings,
     pub(super) page: PageSettings,
     pub(super) contacts: Option<Arc<dyn Contacts>>,
+    pub(super) im_ng: Option<Arc<dyn ImNg>>,
     rooms: Option<Arc<dyn RoomAccess>>,
     acked_means_archived: bool,
     pub(super) tokens: Mutex<Tokens>,
@@ -47,6 +48,7 @@ impl Archive {
             settings: Settings::default(),
             page: PageSettings::default(),
             contacts: None,
+            im_ng: None,
             rooms: None,
             acked_means_archived: false,
             tokens: Mutex::default(),
@@ -73,6 +75,14 @@ impl Archive {
     #[must_use]
     pub fn contacts(mut self, contacts: Arc<dyn Contacts>) -> Self {
         self.contacts = Some(contacts);
+        self
+    }
+
+    /// Whom to ask who speaks IM-NG, usually the fork layer's feature: then
+    /// what is marked `<im-ng/>` for one session alone is not archived.
+    #[must_use]
+    pub fn im_ng(mut self, im_ng: Arc<dyn ImNg>) -> Self {
+        self.im_ng = Some(im_ng);
         self
     }
 

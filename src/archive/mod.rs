@@ -16,7 +16,9 @@
 //!    sends, archived or not, errors and groupchat too. [`cleanse`] has the
 //!    details; stamps of others stay.
 //! 2. **[`decide`] says what is archived**, and names its reason ([`Why`],
-//!    [`Skip`]); what the user does not want is not ([`Preferences`], XEP-0441).
+//!    [`Skip`]); what the user does not want is not ([`Preferences`], XEP-0441),
+//!    nor what is for one session alone (`<im-ng/>`, if [`Archive::im_ng`] says
+//!    that a session speaks IM-NG).
 //! 3. **Once per archive**, before the message is forked: all copies bear one
 //!    ID. Sender and recipient on one server have an archive each, with IDs
 //!    that have nothing to do with one another.

@@ -69,6 +69,9 @@ pub enum Skip {
     Passing,
     /// The user does not want messages with that address kept (XEP-0441).
     Preference,
+    /// It says `<im-ng/>`, and a session of the account speaks IM-NG: what not
+    /// all of them get is not archived (XEP-0409 §4).
+    ForOneSession,
 }
 
 /// Which kinds of message without a body are archived. Each may be (XEP-0313
@@ -333,6 +336,12 @@ fn forbidden(stanza: &Stanza) -> Option<Skip> {
         _ if stanza.has_child("no-permanent-store", ns::HINTS) => Some(Skip::NoPermanentStore),
         _ => None,
     }
+}
+
+/// Whether a message is marked to be for the session that it names alone
+/// (XEP-0409 §3.3). That counts where a session speaks IM-NG.
+pub(super) fn is_for_one_session(stanza: &Stanza) -> bool {
+    stanza.to().is_some_and(Jid::is_full) && stanza.has_child("im-ng", ns::IM_NG)
 }
 
 fn is_said(stanza: &Stanza) -> bool {

@@ -41,4 +41,4 @@ pub(crate) use route::bare;
 pub use route::{Affiliation, Member, Route, Side, Snapshot};
 pub use settling::{Settled, Settling};
 pub use trail::{Hop, PassId, Trail};
-pub use traits::{Bookmark, BookmarkChange, Bookmarks, BoxError, Occupancy, RoomHistory};
+pub use traits::{Bookmark, BookmarkChange, Bookmarks, BoxError, ImNg, Occupancy, RoomHistory};

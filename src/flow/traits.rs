@@ -21,6 +21,13 @@ pub trait Occupancy: Send + Sync {
     fn sessions(&self, account: &BareJid, room: &BareJid) -> Vec<FullJid>;
 }
 
+/// Who speaks IM-NG (XEP-0409): answered by fork, asked by archive, since a
+/// message that is marked to be for one session alone is archived nowhere.
+pub trait ImNg: Send + Sync {
+    /// Whether a session of the account does.
+    fn is_spoken_by(&self, account: &BareJid) -> bool;
+}
+
 /// The account's bookmarked rooms (XEP-0402), wherever the host keeps them.
 #[async_trait]
 pub trait Bookmarks: Send + Sync {

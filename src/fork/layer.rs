@@ -2,9 +2,9 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use jid::{FullJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 
-use crate::flow::{Drop, Emit, Entity, Envelope, Event, Occupancy, Outcome, Route};
+use crate::flow::{Drop, Emit, Entity, Envelope, Event, ImNg, Occupancy, Outcome, Route};
 use crate::middleware::{Fault, Feature, Next, Shell};
 use crate::stanza::{Condition, Kind, MessageType, Stanza, Time, ns};
 
@@ -203,6 +203,12 @@ impl Fork {
             Route::FromSession(session) => rooms.lock().sent(session, presence),
             _ => rooms.lock().received(presence),
         }
+    }
+}
+
+impl ImNg for Fork {
+    fn is_spoken_by(&self, account: &BareJid) -> bool {
+        self.accounts.of(account).take_part_in(account, Mode::ImNg)
     }
 }
 

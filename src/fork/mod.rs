@@ -65,6 +65,8 @@
 //! 10. **`<im-ng/>`** (XEP-0409 §3.3), while a session of the account speaks
 //!     IM-NG: the message is for the session that it names, or comes back with
 //!     `service-unavailable`. Sessions of other modes pass over the marker.
+//!     It is not archived (XEP-0409 §4) where archive may ask this feature:
+//!     `Archive::im_ng(fork_layer.feature().clone())`.
 //! 11. **The original** goes on as it came, `<private/>` included.
 //! 12. **Forgeries.** `<sent/>` and `<received/>` in what somebody sends mean
 //!     nothing here: it is a message like others. Clients ignore those that are

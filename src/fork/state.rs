@@ -109,6 +109,15 @@ impl Accounts {
             .collect()
     }
 
+    /// Whether any session of this account takes part in this mode.
+    pub(super) fn take_part_in(&self, account: &Jid, mode: Mode) -> bool {
+        let account = self.0.get(bare(account));
+        let mut sessions = account
+            .into_iter()
+            .flat_map(|account| account.sessions.values());
+        sessions.any(|modes| modes.greatest() == Some(mode))
+    }
+
     /// The mode that counts for a session.
     pub(super) fn mode(&self, session: &FullJid) -> Option<Mode> {
         let account = self.0.get(bare(session))?;

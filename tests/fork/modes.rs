@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use tower_xmpp::archive::ArchiveLayer;
+use futures::executor::block_on;
+use tower_xmpp::archive::{Archive, ArchiveLayer, ArchiveStore, Page};
 use tower_xmpp::fork::{ForkLayer, Mode};
 use tower_xmpp::stanza::ns;
 use tower_xmpp::store::MemoryArchive;
@@ -281,5 +282,39 @@ fn who_named_all_recipients_outside_is_not_widened() {
         bob.send(xml!("{}", chat(to, "m1")));
         desk.expect(HI);
     }
+    w.finish();
+}
+
+#[test]
+fn what_is_marked_is_archived_only_while_nobody_speaks_im_ng() {
+    let w = World::new();
+    let store = Arc::new(MemoryArchive::default());
+    let fork = ForkLayer::new();
+    let archive = Archive::new(store.clone(), Arc::new(w.entropy())).im_ng(fork.feature().clone());
+    // Archived before it is forked: all get the ID.
+    w.host("a.example", (ArchiveLayer::of(archive), fork))
+        .host("b.example", ());
+    let alice = "alice@a.example".parse().expect("a JID");
+    let kept = || {
+        block_on(store.page(&alice, Page::oldest(10)))
+            .expect("memory")
+            .len()
+    };
+    let (desk, bob) = (w.session("alice@a.example/desk"), bob(&w));
+    let marked = "type='chat'><body>hi</body><im-ng xmlns='urn:xmpp:im-ng:0'/></message>";
+    bob.send(xml!("<message to='{desk}' {marked}"));
+    desk.expect(HI);
+    assert_eq!(kept(), 1);
+
+    let ng = in_mode(&w, "ng", Mode::ImNg);
+    bob.send(xml!("<message to='{desk}' {marked}"));
+    desk.expect(HI);
+    desk.send(xml!("<message to='{bob}' {marked}"));
+    bob.expect(HI);
+    assert_eq!(kept(), 1);
+    bob.send(xml!("{}", chat(desk.jid().as_str(), "m1")));
+    desk.expect(HI);
+    ng.expect(HI);
+    assert_eq!(kept(), 2);
     w.finish();
 }
