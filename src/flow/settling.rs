@@ -1,8 +1,7 @@
 use std::fmt;
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
-
-use futures::future::BoxFuture;
 
 use super::{Emit, Incident};
 
@@ -16,7 +15,9 @@ use super::{Emit, Incident};
 /// [`host::conduct`]: crate::host::conduct
 /// [`Ticket::handled`]: crate::host::Ticket::handled
 #[derive(Clone)]
-pub struct Settling(Arc<Mutex<Option<BoxFuture<'static, Settled>>>>);
+pub struct Settling(Arc<Mutex<Option<Work>>>);
+
+type Work = Pin<Box<dyn Future<Output = Settled> + Send>>;
 
 /// What came of a [`Settling`].
 #[derive(Clone, Debug, Default)]
@@ -37,7 +38,7 @@ impl Settling {
 
     /// The future, for whoever takes it first: outcomes are cloned, but what
     /// comes of this is carried out once.
-    pub fn take(&self) -> Option<BoxFuture<'static, Settled>> {
+    pub fn take(&self) -> Option<Pin<Box<dyn Future<Output = Settled> + Send>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 }

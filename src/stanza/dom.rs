@@ -29,7 +29,7 @@ pub(super) fn parse(xml: &[u8], default: &str) -> Result<Element, StreamError> {
                 .process_event(event)
                 .map_err(|_| StreamError::NotWellFormed)?,
             Ok(None) | Err(EndOrError::NeedMoreData) => break,
-            Err(EndOrError::Error(error)) => return Err(error.into()),
+            Err(EndOrError::Error(error)) => return Err(StreamError::of_tokeniser(error)),
         }
     }
     builder.root.take().ok_or(StreamError::NotWellFormed)

@@ -95,8 +95,9 @@ impl StreamError {
     }
 }
 
-impl From<rxml::Error> for StreamError {
-    fn from(error: rxml::Error) -> Self {
+impl StreamError {
+    /// What the tokeniser refused. Not a `From`, which would show its type.
+    pub(super) fn of_tokeniser(error: rxml::Error) -> Self {
         match error {
             rxml::Error::RestrictedXml(_) | rxml::Error::UndeclaredEntity => {
                 StreamError::RestrictedXml

@@ -121,7 +121,7 @@ impl Scan {
             let event = match event {
                 Ok(Some(event)) => event,
                 Ok(None) | Err(EndOrError::NeedMoreData) => return Ok(None),
-                Err(EndOrError::Error(error)) => return Err(error.into()),
+                Err(EndOrError::Error(error)) => return Err(StreamError::of_tokeniser(error)),
             };
             if let Some(piece) = self.take(event)? {
                 return Ok(Some(piece));
