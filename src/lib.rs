@@ -63,7 +63,7 @@
 //!
 //! It cannot send the original twice ([`middleware::Next`] consumes itself),
 //! meet its own work ([`flow::Trail`]), take the others down (a panic is
-//! contained and counted), or keep an IQ unanswered. It has no clock, no
+//! contained and counted), or leave an IQ unanswered by breaking. It has no clock, no
 //! randomness, no runtime and no socket: those are arguments.
 
 // What library code keeps besides the lints of Cargo.toml; its own tests may

@@ -12,7 +12,9 @@ use futures::channel::oneshot;
 use futures::future::{join, join_all};
 use jid::FullJid;
 use tower_layer::Layer;
-use tower_xmpp::flow::{Emit, Envelope, Event, Fate, Original, Outcome, Reach, Route, Snapshot};
+use tower_xmpp::flow::{
+    Emit, Envelope, Event, Fate, Original, Outcome, Reach, Route, Snapshot, Target,
+};
 use tower_xmpp::host::{Conductor, Router, Settings, conduct, expire};
 use tower_xmpp::middleware::{Next, from_fn};
 use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
@@ -313,6 +315,103 @@ fn a_loop_ends_at_the_hop_budget() {
         conductor.post(to_alice(numbered(1)));
     });
     assert_eq!(*rounds.lock().unwrap(), 17, "one, and sixteen that follow");
+}
+
+#[test]
+fn an_emit_that_breaks_the_host_takes_nothing_else_with_it() {
+    let (carol, dave) = (session("carol@a.example/x"), session("dave@a.example/x"));
+    let mut house = House::default();
+    house.sessions = vec![carol.clone(), dave.clone()];
+    house.cursed = Some(dave.clone());
+    let house = Arc::new(house);
+    // In front of the original, as carbons are.
+    let copies = from_fn("copies", move |envelope: Envelope, next: Next| {
+        let (stanza, dave) = (envelope.as_stanza().cloned(), dave.clone());
+        async move {
+            let mut outcome = next.run(envelope).await?;
+            outcome
+                .emits
+                .splice(0..0, stanza.map(|stanza| Emit::copy(dave, stanza)));
+            Ok(outcome)
+        }
+    });
+    let mut ticket = None;
+    run(copies, &house, Settings::default(), |conductor| {
+        let message = numbered(1).with_to(carol.clone());
+        ticket = Some(conductor.enter(from_alice(message)));
+    });
+    assert_eq!(house.ids(), ["m1"], "carol has it");
+    let broke = house.broke.lock().unwrap().clone();
+    assert!(
+        broke.iter().all(|what| what.contains("cursed")),
+        "{broke:?}"
+    );
+    assert_eq!(broke.len(), 2, "one copy on each pass");
+    assert!(ticket.unwrap().now_or_never().unwrap().is_ok());
+}
+
+#[test]
+fn an_address_that_is_none_is_not_the_own_account() {
+    for kind in ["message", "presence", "iq type='get' id='q'"] {
+        let house = House::of(&[alice()]);
+        let name = kind.split(' ').next().unwrap();
+        let xml = format!(
+            "<{kind} from='{}' to='@@'><x xmlns='urn:x'/></{name}>",
+            alice()
+        );
+        let stanza = Stanza::parse(xml.as_bytes()).unwrap();
+        run(plain(), &house, Settings::default(), |conductor| {
+            conductor.post(from_alice(stanza));
+        });
+        let delivered = house.delivered.lock().unwrap();
+        let [answer] = delivered.as_slice() else {
+            panic!("{kind}: {delivered:?}");
+        };
+        let error = answer.stanza.error().expect(kind);
+        assert_eq!(error.condition, Condition::JidMalformed, "{kind}");
+    }
+}
+
+#[test]
+fn what_a_layer_sends_anew_keeps_its_fate_and_its_reach() {
+    let [one, two] = ["one", "two"].map(|name| session(&format!("carol@a.example/{name}")));
+    let house = House::of(&[one.clone(), two.clone()]);
+    let reach = two.clone();
+    let sends = from_fn("sends", move |envelope: Envelope, next: Next| {
+        let is_first = matches!(envelope.route, Route::FromSession(_));
+        let emit = is_first.then(|| {
+            let route = Route::ToAccount(reach.to_bare());
+            let stanza = numbered(7).with_to(reach.to_bare());
+            let mut emit = Emit::new_at(route, stanza).with_fate(Fate::Drop);
+            emit.target = Target::Session(reach.clone());
+            emit
+        });
+        async move {
+            let mut outcome = next.run(envelope).await?;
+            outcome.emits.extend(emit);
+            Ok(outcome)
+        }
+    });
+    run(sends, &house, Settings::default(), |conductor| {
+        conductor.post(from_alice(chat()));
+    });
+    let delivered = house.delivered.lock().unwrap();
+    let [delivery] = delivered.as_slice() else {
+        panic!("{delivered:?}");
+    };
+    assert_eq!((&delivery.session, delivery.fate), (&two, Fate::Drop));
+}
+
+#[test]
+fn whoever_holds_a_ticket_is_told_that_the_driver_is_gone() {
+    let house = House::of(&[alice()]);
+    let stack = Router::new(house.clone());
+    let (conductor, drivers) = conduct(stack, house, Settings::default());
+    let early = conductor.enter(from_alice(chat()));
+    drop(drivers);
+    let late = conductor.enter(from_alice(chat()));
+    assert!(early.now_or_never().expect("it is told").is_err());
+    assert!(late.now_or_never().expect("it is told").is_err());
 }
 
 #[test]

@@ -25,6 +25,7 @@ enum Does {
     PanicAfter,
     FailAfter,
     PanicOnEvent,
+    PanicInAnnounces,
     TakeIn,
 }
 
@@ -83,6 +84,7 @@ impl Feature for Sample {
     }
 
     fn announces(&self, entity: &Entity) -> Vec<Cow<'static, str>> {
+        assert!(self.does != Does::PanicInAnnounces, "announces");
         match entity {
             Entity::Account(_) => vec!["urn:example:sample".into()],
             _ => Vec::new(),
@@ -244,6 +246,44 @@ fn describing_gathers_what_all_layers_announce() {
     let server = Entity::Server(alice().domain().to_owned());
     let outcome = pass(&mut stack, ask(server)).unwrap();
     assert!(outcome.announced.is_empty());
+}
+
+#[test]
+fn a_layer_that_panics_over_an_event_hides_no_others_announcements() {
+    let ask = || {
+        let entity = Entity::Account(alice().to_bare());
+        Envelope::event(Time::from_secs(1), Event::Describe(entity))
+    };
+    let broken_switch = Shell::of(Sample::new(Does::Well)).only_for(|_| panic!("the switch"));
+    let inner = || Shell::of(Sample::new(Does::Well)).layer(Bottom::default());
+    let outcome = pass(
+        &mut Shell::of(Sample::new(Does::PanicInAnnounces)).layer(inner()),
+        ask(),
+    )
+    .unwrap();
+    assert_eq!(outcome.announced, ["urn:example:sample"]);
+    assert_eq!(outcome.incidents[0].what, "announces");
+
+    let bound = Envelope::event(Time::from_secs(1), Event::ClientActive { session: alice() });
+    let outcome = pass(&mut broken_switch.layer(inner()), bound).unwrap();
+    assert_eq!(outcome.incidents[0].what, "the switch");
+    assert_eq!(outcome.incidents[0].stage, Stage::Event);
+}
+
+#[test]
+fn a_layer_may_be_one_of_two() {
+    for left in [true, false] {
+        let layer = match left {
+            true => tower::util::Either::Left(Shell::of(Sample::new(Does::Well))),
+            false => tower::util::Either::Right(Shell::of(Sample::new(Does::TakeIn))),
+        };
+        let mut stack = tower::ServiceBuilder::new()
+            .layer(layer)
+            .service(Bottom::default());
+        let outcome = pass(&mut stack, from_alice(chat())).unwrap();
+        let wanted = [Original::Consumed, Original::Routed][usize::from(left)].clone();
+        assert_eq!(outcome.original, wanted);
+    }
 }
 
 #[test]

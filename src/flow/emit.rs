@@ -42,9 +42,12 @@ pub enum EmitKind {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Target {
-    /// To this session of ours. The stanza's `to` stays as it is.
+    /// To this session of ours. The stanza's `to` stays as it is. What passes
+    /// the stack starts with this [`Reach`](super::Reach).
     Session(FullJid),
-    /// To each of these sessions, with `to` rewritten to theirs. A broadcast is one emit.
+    /// To each of these sessions, with `to` rewritten to theirs. A broadcast is
+    /// one emit. What passes the stack starts with this
+    /// [`Reach`](super::Reach), and its `to` stays as it is.
     Sessions(Arc<[FullJid]>),
     /// To each of these addresses, wherever they lead, with `to` rewritten to
     /// theirs. A broadcast of a room is one emit.
@@ -91,9 +94,11 @@ impl Emit {
         Self::new(EmitKind::Answer, Target::Routing, Fate::Drop, stanza)
     }
 
-    /// A new stanza that passes the whole stack at `route`.
+    /// A new stanza that passes the whole stack at `route`, with the fate of
+    /// an original.
     pub fn new_at(route: Route, stanza: Stanza) -> Self {
-        Self::new(EmitKind::New(route), Target::Routing, Fate::Reroute, stanza)
+        let fate = Fate::of_original(&stanza);
+        Self::new(EmitKind::New(route), Target::Routing, fate, stanza)
     }
 
     /// What one of our rooms broadcasts: it passes the whole stack once, at

@@ -4,7 +4,7 @@ use jid::{BareJid, FullJid, Jid};
 
 use crate::stanza::{RawXml, ns};
 
-use super::Holders;
+use super::{Fate, Holders};
 
 /// What an outer layer tells the inner ones about an envelope.
 ///
@@ -39,6 +39,11 @@ pub struct Facts {
     /// layer while the broadcast passes, obeyed by the router, so that there
     /// is one moment at which it is decided who gets it and how.
     pub away: Option<Arc<[Jid]>>,
+    /// What becomes of the stanza if the session it goes to dies before
+    /// acknowledging it, where whoever made it has said so
+    /// ([`Emit::fate`](super::Emit::fate)). Otherwise
+    /// [`Fate::of_original`] decides.
+    pub fate: Option<Fate>,
 }
 
 /// An entry in an archive.

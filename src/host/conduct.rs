@@ -104,9 +104,9 @@ pub(super) struct Shared {
     open: AtomicUsize,
 }
 
-#[derive(Default)]
 pub(super) struct Shard {
-    pub(super) waiting: Mutex<VecDeque<Job>>,
+    /// None once the driver is gone: nothing would ever take it out.
+    waiting: Mutex<Option<VecDeque<Job>>>,
     pub(super) waker: AtomicWaker,
 }
 
@@ -167,13 +167,16 @@ impl Conductor {
     }
 
     fn push(&self, envelope: Envelope, ticket: Option<oneshot::Sender<Over>>) {
-        if self.0.closed.load(Ordering::SeqCst) {
-            return; // Dropping the sender tells the ticket.
-        }
-        self.push_job(Job {
-            lane: lane_of(&envelope.route),
-            work: Work::Pass(envelope, ticket),
-        });
+        // Counted before looking: the drivers end when nothing is open, and
+        // must not do so between the look and the push.
+        self.0.job_begins();
+        if !self.0.closed.load(Ordering::SeqCst) {
+            self.push_job(Job {
+                lane: lane_of(&envelope.route),
+                work: Work::Pass(envelope, ticket),
+            });
+        } // Dropping the sender tells the ticket.
+        self.0.job_over();
     }
 
     fn push_job(&self, job: Job) {
@@ -190,12 +193,10 @@ impl Conductor {
             }
         };
         let shard = &shards[shard];
-        shard
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push_back(job);
-        shard.waker.wake();
+        match shard.push(job) {
+            true => shard.waker.wake(),
+            false => self.0.job_over(),
+        }
     }
 }
 
@@ -214,6 +215,34 @@ impl Ticket {
             settled.await.map_err(|_| Closed)?;
         }
         Ok(over.outcome)
+    }
+}
+
+impl Shard {
+    fn push(&self, job: Job) -> bool {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = waiting.as_mut().map(|waiting| waiting.push_back(job));
+        taken.is_some()
+    }
+
+    pub(super) fn pop(&self) -> Option<Job> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.as_mut().and_then(VecDeque::pop_front)
+    }
+
+    /// The driver is gone; says how many jobs waited for it.
+    pub(super) fn abandon(&self) -> usize {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.take().map_or(0, |jobs| jobs.len())
+    }
+}
+
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::new(Some(VecDeque::new())),
+            waker: AtomicWaker::new(),
+        }
     }
 }
 

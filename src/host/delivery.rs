@@ -135,10 +135,12 @@ fn message(
 
 /// What may wait (XEP-0160 §3, XEP-0334 §4.2).
 fn nobody_there(stanza: &Stanza) -> Verdict {
+    // What says how to treat the message, or which one it is, is no content.
     let is_chat_state_only = stanza.mentions(ns::CHAT_STATES)
-        && stanza
-            .children()
-            .all(|child| child.has_ns(ns::CHAT_STATES) || child.is("thread", ns::CLIENT));
+        && stanza.children().all(|child| {
+            let about = [ns::CHAT_STATES, ns::HINTS, ns::SID];
+            child.is("thread", ns::CLIENT) || about.iter().any(|namespace| child.has_ns(namespace))
+        });
     if is_chat_state_only {
         Verdict::Ignore
     } else if stanza.has_child("no-store", ns::HINTS) {
@@ -286,15 +288,22 @@ mod tests {
 
     #[test]
     fn chat_states_alone_are_not_kept_and_not_refused() {
-        let composing = Stanza::parse(
-            b"<message to='alice@a.example' type='chat'>\
-              <composing xmlns='http://jabber.org/protocol/chatstates'/></message>",
-        )
-        .unwrap();
-        assert_eq!(
-            delivery(&composing, &[], BareMessages::default()),
-            Verdict::Ignore
-        );
+        for besides in [
+            "",
+            "<no-store xmlns='urn:xmpp:hints'/>",
+            "<thread>t</thread><origin-id xmlns='urn:xmpp:sid:0' id='1'/>",
+        ] {
+            let composing = format!(
+                "<message to='alice@a.example' type='chat'>\
+                 <composing xmlns='http://jabber.org/protocol/chatstates'/>{besides}</message>"
+            );
+            let composing = Stanza::parse(composing.as_bytes()).unwrap();
+            assert_eq!(
+                delivery(&composing, &[], BareMessages::default()),
+                Verdict::Ignore,
+                "{besides}"
+            );
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures::FutureExt;
@@ -73,11 +73,7 @@ where
     }
 
     fn next_job(&self) -> Option<Job> {
-        self.passes.conductor.0.shards[self.shard]
-            .waiting
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front()
+        self.passes.conductor.0.shards[self.shard].pop()
     }
 
     /// Starts a job, or lets it wait for its lane, or refuses it if too many
@@ -197,6 +193,19 @@ where
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// A driver that is dropped takes its lanes with it. Whoever holds a ticket of
+/// theirs is told, and the other drivers do not wait for what never ends.
+impl<S, H> Drop for Driver<S, H> {
+    fn drop(&mut self) {
+        let shared = &self.passes.conductor.0;
+        let behind: usize = self.lanes.values().map(VecDeque::len).sum();
+        let left = shared.shards[self.shard].abandon() + behind + self.running.len();
+        for _ in 0..left {
+            shared.job_over();
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! One pass through the stack, from the envelope to the last delivery.
 
+use std::any::Any;
 use std::future::poll_fn;
-use std::panic::AssertUnwindSafe;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::FutureExt;
@@ -11,7 +12,7 @@ use thiserror::Error;
 use tower_service::Service;
 
 use crate::flow::{
-    BoxError, Drop, Emit, EmitKind, Envelope, Fate, Original, Outcome, PassId, Reach, Route,
+    BoxError, Drop, Emit, EmitKind, Envelope, Facts, Fate, Original, Outcome, PassId, Reach, Route,
     Settling, Target, Trail,
 };
 use crate::middleware::panic_text;
@@ -53,44 +54,31 @@ impl<H: Host> Passes<H> {
         S::Error: Into<BoxError>,
     {
         let pass = self.conductor.next_pass();
-        let finished = AssertUnwindSafe(async {
-            self.host.began(pass, &envelope);
-            envelope.trail.pass = pass;
-            let (at, trail) = (envelope.at, envelope.trail.clone());
-            let mut outcome = self.through(stack, envelope).await;
-            self.host.ended(pass, &outcome);
-            for emit in outcome.emits.split_off(0) {
-                self.carry(at, &trail, emit).await;
-            }
-            (outcome, at, trail)
-        })
-        .catch_unwind()
-        .await;
-        match finished {
-            Ok((mut outcome, at, trail)) => {
-                let settling = std::mem::take(&mut outcome.settling);
-                let (mut unsettled, mut settled) = (None, None);
-                if !settling.is_empty() {
-                    let (tell, told) = oneshot::channel();
-                    settled = Some(told);
-                    unsettled = Some(Unsettled {
-                        at,
-                        trail,
-                        settling,
-                        tell,
-                    });
-                }
-                if let Some(ticket) = ticket {
-                    // Who has gone away does not want to know.
-                    let _ = ticket.send(Over { outcome, settled });
-                }
-                unsettled
-            }
-            Err(panic) => {
-                self.host.broke(pass, &Panicked(panic_text(&*panic)));
-                None
-            }
+        self.contain(pass, || self.host.began(pass, &envelope));
+        envelope.trail.pass = pass;
+        let (at, trail) = (envelope.at, envelope.trail.clone());
+        let mut outcome = self.through(stack, envelope).await;
+        self.contain(pass, || self.host.ended(pass, &outcome));
+        for emit in outcome.emits.split_off(0) {
+            self.carry_contained(at, &trail, emit).await;
         }
+        let settling = std::mem::take(&mut outcome.settling);
+        let (mut unsettled, mut settled) = (None, None);
+        if !settling.is_empty() {
+            let (tell, told) = oneshot::channel();
+            settled = Some(told);
+            unsettled = Some(Unsettled {
+                at,
+                trail,
+                settling,
+                tell,
+            });
+        }
+        if let Some(ticket) = ticket {
+            // Nobody need be waiting for it.
+            let _ = ticket.send(Over { outcome, settled });
+        }
+        unsettled
     }
 
     /// Waits for what a pass left behind, and carries out what comes of it
@@ -98,17 +86,15 @@ impl<H: Host> Passes<H> {
     pub(super) async fn settle(&self, unsettled: Unsettled) {
         let pass = unsettled.trail.pass;
         for future in unsettled.settling.iter().filter_map(Settling::take) {
-            let settled = AssertUnwindSafe(async {
-                let settled = future.await;
-                self.host.settled(pass, &settled.incidents);
-                for emit in settled.emits {
-                    self.carry(unsettled.at, &unsettled.trail, emit).await;
+            match AssertUnwindSafe(future).catch_unwind().await {
+                Ok(settled) => {
+                    self.contain(pass, || self.host.settled(pass, &settled.incidents));
+                    for emit in settled.emits {
+                        self.carry_contained(unsettled.at, &unsettled.trail, emit)
+                            .await;
+                    }
                 }
-            })
-            .catch_unwind()
-            .await;
-            if let Err(panic) = settled {
-                self.host.broke(pass, &Panicked(panic_text(&*panic)));
+                Err(panic) => self.panicked(pass, &*panic),
             }
         }
         let _ = unsettled.tell.send(());
@@ -118,22 +104,21 @@ impl<H: Host> Passes<H> {
     pub(super) async fn carry_out(&self, at: Time, emits: Vec<Emit>) {
         for emit in emits {
             let trail = emit.trail.clone();
-            let carried = AssertUnwindSafe(self.carry(at, &trail, emit))
-                .catch_unwind()
-                .await;
-            if let Err(panic) = carried {
-                self.host.broke(trail.pass, &Panicked(panic_text(&*panic)));
-            }
+            self.carry_contained(at, &trail, emit).await;
         }
     }
 
-    /// Answers for a lane that is full.
+    /// Answers for a lane that is full. To the host it is a pass like any
+    /// other, so that an admin sees what went nowhere.
     pub(super) async fn refuse(&self, work: Work) {
         let Work::Pass(envelope, ticket) = work else {
             return;
         };
         if let Some(stanza) = envelope.as_stanza() {
+            let pass = self.conductor.next_pass();
+            self.contain(pass, || self.host.began(pass, &envelope));
             let mut outcome = Outcome::refused(stanza, try_later());
+            self.contain(pass, || self.host.ended(pass, &outcome));
             self.carry_out(envelope.at, std::mem::take(&mut outcome.emits))
                 .await;
             if let Some(ticket) = ticket {
@@ -176,6 +161,28 @@ impl<H: Host> Passes<H> {
         }
     }
 
+    /// One emit that cannot be carried out does not take the others with it:
+    /// the original may be among them.
+    async fn carry_contained(&self, at: Time, parent: &Trail, emit: Emit) {
+        let carried = AssertUnwindSafe(self.carry(at, parent, emit));
+        if let Err(panic) = carried.catch_unwind().await {
+            self.panicked(parent.pass, &*panic);
+        }
+    }
+
+    /// Tells the host something; if that panics, it costs the pass nothing.
+    fn contain(&self, pass: PassId, tell: impl FnOnce()) {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(tell)) {
+            self.panicked(pass, &*panic);
+        }
+    }
+
+    fn panicked(&self, pass: PassId, panic: &(dyn Any + Send)) {
+        let what = Panicked(panic_text(panic));
+        // A host that cannot even hear of it is not told again.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.host.broke(pass, &what)));
+    }
+
     /// Sends one emit of a pass that had this trail.
     async fn carry(&self, at: Time, parent: &Trail, emit: Emit) {
         let (by, fate, pass) = (emit.by, emit.fate, parent.pass);
@@ -205,11 +212,17 @@ impl<H: Host> Passes<H> {
                 } else {
                     &emit.trail
                 };
-                let audience = match target {
-                    Target::Audience(audience) => Some(audience),
-                    _ => None,
+                let mut facts = Facts {
+                    fate: Some(fate),
+                    ..Facts::default()
                 };
-                self.follow(at, trail, route, emit.stanza, audience);
+                match target {
+                    Target::Audience(audience) => facts.audience = Some(audience),
+                    Target::Session(session) => facts.reach = Reach::Only(vec![session]),
+                    Target::Sessions(sessions) => facts.reach = Reach::Only(sessions.to_vec()),
+                    Target::Routing => {}
+                }
+                self.follow(at, trail, route, emit.stanza, facts);
             }
             (_, Target::Session(session)) => {
                 self.deliver(delivery(session, emit.stanza), parent).await;
@@ -265,13 +278,8 @@ impl<H: Host> Passes<H> {
                 Place::Account(account) => self.to_account(&placing, &account).await,
                 // A room answers by broadcasting, which is for the stack.
                 Place::Room(room) => {
-                    return self.follow(
-                        placing.at,
-                        parent,
-                        Route::ToRoom(room),
-                        placing.stanza,
-                        None,
-                    );
+                    let (route, facts) = (Route::ToRoom(room), Facts::default());
+                    return self.follow(placing.at, parent, route, placing.stanza, facts);
                 }
                 Place::Elsewhere => return self.host.send(placing.at, placing.stanza),
                 Place::Server(_) => return,
@@ -308,16 +316,9 @@ impl<H: Host> Passes<H> {
         }
     }
 
-    fn follow(
-        &self,
-        at: Time,
-        trail: &Trail,
-        route: Route,
-        stanza: Stanza,
-        audience: Option<Arc<[Jid]>>,
-    ) {
+    fn follow(&self, at: Time, trail: &Trail, route: Route, stanza: Stanza, facts: Facts) {
         let mut next = Envelope::stanza(at, route, stanza);
-        next.facts.audience = audience;
+        next.facts = facts;
         next.trail = trail.clone();
         next.trail.hops = trail.hops.saturating_add(1);
         self.conductor.follow(next);

@@ -7,7 +7,7 @@ use tower_service::Service;
 
 use crate::flow::{Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
 use crate::middleware::Pass;
-use crate::stanza::{Kind, Stanza, Time};
+use crate::stanza::{AddressFault, Condition, Kind, Stanza, Time};
 
 use super::delivery::is_subscription;
 use super::direct::{Direct, Placed, keep};
@@ -33,6 +33,11 @@ impl<H: Host> Router<H> {
     }
 
     fn route(&self, envelope: &Envelope, stanza: &Stanza) -> Placed {
+        // RFC 6120 §8.3.3.8. It is not the same as no address: that means the
+        // own account.
+        if stanza.address_fault() == Some(AddressFault::To) {
+            return Placed::Done(Outcome::refused(stanza, Condition::JidMalformed));
+        }
         match &envelope.route {
             Route::FromSession(session) => {
                 let to_itself = stanza.to().is_none_or(|to| *to == session.to_bare());
@@ -57,7 +62,10 @@ impl<H: Host> Router<H> {
                 at: envelope.at,
                 pass: envelope.trail.pass,
                 by: None,
-                fate: Fate::of_original(stanza),
+                fate: envelope
+                    .facts
+                    .fate
+                    .unwrap_or_else(|| Fate::of_original(stanza)),
                 reach: envelope.facts.reach.clone(),
                 stand_ins: &envelope.facts.stand_ins,
                 holders: envelope.facts.holders.clone(),

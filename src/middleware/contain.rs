@@ -98,12 +98,17 @@ pub(super) async fn hear<F: Feature>(
         Ok(Err(Fault::Inner)) => (false, "hearing has no inner service".to_owned()),
         Err(panic) => (true, panic_text(&*panic)),
     };
+    Err(deaf(layer, panicked, what))
+}
+
+/// A layer broke over an event: it may have missed it.
+pub(super) fn deaf(layer: &'static str, panicked: bool, what: String) -> Incident {
     let incident = Incident {
         stage: Stage::Event,
         ..incident(layer, panicked, what)
     };
     telemetry::broke(&incident);
-    Err(incident)
+    incident
 }
 
 /// Puts the layer's name on what it emits, so that it does not meet it again.

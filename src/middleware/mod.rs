@@ -65,6 +65,8 @@ mod pending;
 mod service;
 mod sieve;
 mod telemetry;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use contain::panic_text;
 pub use contain::report;

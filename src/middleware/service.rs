@@ -139,14 +139,23 @@ where
     #[inline(never)]
     fn tell(&mut self, event: Event, envelope: Envelope) -> Pass<S::Future, S::Error> {
         let feature = self.shell.feature.clone();
-        let wanted = event.is_end() || self.shell.is_on(&envelope);
-        let mut inner = self.take_ready();
-        Pass::later(async move {
+        let asked = contain::ask(|| {
+            let wanted = event.is_end() || self.shell.is_on(&envelope);
             let announced = match &event {
                 Event::Describe(entity) if wanted => feature.announces(entity),
                 _ => Vec::new(),
             };
-            let mut heard = Ok(Vec::new());
+            (wanted, announced)
+        });
+        let mut inner = self.take_ready();
+        Pass::later(async move {
+            let ((wanted, announced), mut heard) = match asked {
+                Ok(asked) => (asked, Ok(Vec::new())),
+                Err(panic) => {
+                    let incident = contain::deaf(feature.name(), true, panic_text(&*panic));
+                    ((false, Vec::new()), Err(incident))
+                }
+            };
             if wanted {
                 let layer = feature.name();
                 heard = contain::hear(feature, envelope.at, event).await;

@@ -138,9 +138,13 @@ impl Reader {
         result
     }
 
-    /// Begins anew, as after SASL or STARTTLS: the next thing must be a stream
-    /// header. What came after the last frame is kept. To be called before
-    /// [`Reader::next`] is asked for what belongs to the new stream.
+    /// Begins anew, as after SASL: the next thing must be a stream header. What
+    /// came after the last frame is kept. To be called before [`Reader::next`]
+    /// is asked for what belongs to the new stream.
+    ///
+    /// Not after STARTTLS: what came in the clear behind `<starttls/>` may be
+    /// anybody's and must not be read as if it had come through TLS (RFC 6120
+    /// §5.4.3.3). Make a new reader there.
     pub fn restart(&mut self) {
         self.seen = self.done;
         self.origin = 0;

@@ -220,6 +220,10 @@ impl Scan {
         let (prefix, name) = name.ok_or(StreamError::NotWellFormed)?;
         let mut outer = Vec::new();
         let prefixed = prefix.is_some();
+        // No element is in that namespace, and the tree could not hold one.
+        if prefix.as_ref().is_some_and(|prefix| prefix == "xml") {
+            return Err(StreamError::BadNamespacePrefix);
+        }
         let namespace = self.resolve(prefix, &mut outer)?;
         let mut attributes: Vec<Attribute> = Vec::with_capacity(raw.len());
         for (prefix, name, value) in raw {

@@ -13,6 +13,8 @@ use tower_xmpp::stanza::{Condition, Stanza, Time};
 pub struct House {
     pub sessions: Vec<FullJid>,
     pub vanished: Vec<FullJid>,
+    /// Who is delivered to in vain, and loudly.
+    pub cursed: Option<FullJid>,
     pub keeps_offline: bool,
     pub delivered: Mutex<Vec<Delivery>>,
     pub sent: Mutex<Vec<Stanza>>,
@@ -45,6 +47,7 @@ impl Host for House {
     }
 
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
+        assert!(self.cursed.as_ref() != Some(&delivery.session), "cursed");
         if self.vanished.contains(&delivery.session) {
             return Err(Undelivered(Box::new(delivery)));
         }

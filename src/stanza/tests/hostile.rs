@@ -123,6 +123,21 @@ fn a_stanza_of_another_content_namespace_is_an_invalid_namespace() {
 }
 
 #[test]
+fn no_element_has_the_prefix_xml() {
+    // It is bound without a declaration, and meant for attributes. A tree could
+    // not hold such an element, and who looked into it would see another one.
+    for stanza in [
+        "<message><xml:x/></message>",
+        "<message><delay xmlns='urn:xmpp:delay' from='a.example'><xml:x/></delay></message>",
+        "<xml:message/>",
+    ] {
+        assert_eq!(error(stanza), "bad-namespace-prefix", "{stanza}");
+    }
+    let told = Stanza::parse(b"<message><body xml:lang='en' xml:x='y'/></message>").unwrap();
+    assert_eq!(told.payload().unwrap().attrs().count(), 2);
+}
+
+#[test]
 fn a_stream_header_must_be_one() {
     for (header, condition) in [
         (

@@ -156,7 +156,10 @@ impl Room {
     pub(super) fn reflected(&self, turn: &Turn<'_>, sender: &Occupant, stanza: &Stanza) -> Stanza {
         let mut message = stanza.clone().with_from(sender.jid.clone());
         message.set_to(None);
-        let room = self.address.as_str();
+        // In whatever spelling, and what is no address is nobody's to say.
+        let is_room = |by: Option<&str>| {
+            by.is_none_or(|by| Jid::new(by).map_or(true, |by| by.to_bare() == self.address))
+        };
         if [ns::MUC_USER, ns::OCCUPANT_ID, ns::DELAY, ns::SID]
             .iter()
             .any(|namespace| stanza.mentions(namespace))
@@ -164,8 +167,10 @@ impl Room {
             message.remove_children(|child| {
                 child.is("x", ns::MUC_USER)
                     || child.is("occupant-id", ns::OCCUPANT_ID)
-                    || (child.is("delay", ns::DELAY) && child.attr("from") == Some(room))
-                    || (child.is("stanza-id", ns::SID) && child.attr("by") == Some(room))
+                    || (child.is("delay", ns::DELAY)
+                        && child.attr("from").is_some()
+                        && is_room(child.attr("from")))
+                    || (child.is("stanza-id", ns::SID) && is_room(child.attr("by")))
             });
         }
         if let Some(ids) = &turn.settings.occupant_ids {

@@ -151,6 +151,8 @@ fn what_only_a_room_may_say_is_taken_out_of_messages() {
          <delay xmlns='urn:xmpp:delay' from='{room}' stamp='2020-01-01T00:00:00Z'/>\
          <delay xmlns='urn:xmpp:delay' from='a.example' stamp='2020-01-01T00:00:00Z'/>\
          <stanza-id xmlns='urn:xmpp:sid:0' by='{room}' id='forged'/>\
+         <stanza-id xmlns='urn:xmpp:sid:0' by='TEA@Rooms.Example/x' id='forged'/>\
+         <stanza-id xmlns='urn:xmpp:sid:0' id='forged'/>\
          <stanza-id xmlns='urn:xmpp:sid:0' by='a.example' id='other'/></message>",
     );
     let children: Vec<String> = hall
