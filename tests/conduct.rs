@@ -320,10 +320,11 @@ fn a_loop_ends_at_the_hop_budget() {
 #[test]
 fn an_emit_that_breaks_the_host_takes_nothing_else_with_it() {
     let (carol, dave) = (session("carol@a.example/x"), session("dave@a.example/x"));
-    let mut house = House::default();
-    house.sessions = vec![carol.clone(), dave.clone()];
-    house.cursed = Some(dave.clone());
-    let house = Arc::new(house);
+    let house = Arc::new(House {
+        sessions: vec![carol.clone(), dave.clone()],
+        cursed: Some(dave.clone()),
+        ..House::default()
+    });
     // In front of the original, as carbons are.
     let copies = from_fn("copies", move |envelope: Envelope, next: Next| {
         let (stanza, dave) = (envelope.as_stanza().cloned(), dave.clone());

@@ -50,7 +50,9 @@ pub trait Host: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Outcome, Self::Error>> + Send;
 
     /// Keeps a message for an account that has no session to take it, or says
-    /// that it cannot: then the message is refused with `service-unavailable`.
+    /// that it cannot: then the message is refused with `service-unavailable`,
+    /// unless it lies in the account's archive already. A host whose accounts
+    /// have archives need keep nothing.
     fn keep_offline(
         &self,
         account: &BareJid,

@@ -18,6 +18,8 @@ pub(super) struct Direct<'a> {
     /// See [`Facts::stand_ins`](crate::flow::Facts::stand_ins).
     pub stand_ins: &'a [FullJid],
     pub holders: Option<Holders>,
+    /// It lies in the account's archive already.
+    pub archived: bool,
     pub stanza: &'a Stanza,
 }
 
@@ -50,6 +52,11 @@ impl Direct<'_> {
                 }
                 (_, Reach::Only(reach) | Reach::Besides(reach)) => reach.clone(),
                 (Verdict::Offline, Reach::Rfc) => return Placed::Keep(account.clone()),
+                // Whoever is told that nobody has it sends it again. RFC 6121
+                // §8.5.3.2.1 allows silence.
+                (Verdict::Refuse(_), Reach::Rfc) if self.archived => {
+                    return Placed::Done(Outcome::of(Original::Stored));
+                }
                 (Verdict::Refuse(condition), Reach::Rfc) => {
                     return Placed::Done(Outcome::refused(self.stanza, condition));
                 }
@@ -125,16 +132,19 @@ impl Direct<'_> {
     }
 }
 
-/// To the host's offline storage, or back.
+/// To the host's offline storage, or back unless it is in the archive.
 pub(super) async fn keep<H: Host>(
     host: &H,
     account: &BareJid,
     at: Time,
+    archived: bool,
     stanza: &Stanza,
 ) -> Result<Outcome, H::Error> {
-    Ok(if host.keep_offline(account, at, stanza).await? {
-        Outcome::of(Original::Stored)
-    } else {
-        Outcome::refused(stanza, Condition::ServiceUnavailable)
-    })
+    Ok(
+        if host.keep_offline(account, at, stanza).await? || archived {
+            Outcome::of(Original::Stored)
+        } else {
+            Outcome::refused(stanza, Condition::ServiceUnavailable)
+        },
+    )
 }

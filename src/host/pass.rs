@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::channel::oneshot;
-use jid::{BareJid, FullJid, Jid};
+use jid::{BareJid, FullJid};
 use thiserror::Error;
 use tower_service::Service;
 
@@ -306,11 +306,14 @@ impl<H: Host> Passes<H> {
             reach: Reach::Rfc,
             stand_ins: &[],
             holders: None,
+            archived: false,
             stanza: &placing.stanza,
         };
         match direct.place(&*self.host, account) {
             Placed::Done(outcome) => Ok(outcome),
-            Placed::Keep(account) => keep(&*self.host, &account, placing.at, &placing.stanza).await,
+            Placed::Keep(account) => {
+                keep(&*self.host, &account, placing.at, false, &placing.stanza).await
+            }
             // An answer to an account that no layer of it awaits.
             Placed::Serve => Ok(Outcome::dropped(Drop::NobodyMeant)),
         }

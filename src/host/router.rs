@@ -2,7 +2,7 @@ use std::future::{Ready, ready};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use jid::Jid;
+use jid::{BareJid, Jid};
 use tower_service::Service;
 
 use crate::flow::{Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
@@ -69,6 +69,7 @@ impl<H: Host> Router<H> {
                 reach: envelope.facts.reach.clone(),
                 stand_ins: &envelope.facts.stand_ins,
                 holders: envelope.facts.holders.clone(),
+                archived: is_archived(envelope, account),
                 stanza,
             }
             .place(&*self.0, account),
@@ -126,6 +127,11 @@ impl<H: Host> Router<H> {
     }
 }
 
+fn is_archived(envelope: &Envelope, account: &BareJid) -> bool {
+    let archived = envelope.facts.archived.as_ref();
+    archived.is_some_and(|archived| archived.by == *account)
+}
+
 fn to_account(session: &Jid, stanza: &Stanza) -> Placed {
     let account = session.to_bare();
     let stanza = stanza.clone().with_to(account.clone());
@@ -157,7 +163,10 @@ impl<H: Host> Service<Envelope> for Router<H> {
             }
             Placed::Keep(account) => {
                 let (host, stanza) = (self.0.clone(), stanza.clone());
-                Pass::later(async move { keep(&*host, &account, envelope.at, &stanza).await })
+                let archived = is_archived(&envelope, &account);
+                Pass::later(
+                    async move { keep(&*host, &account, envelope.at, archived, &stanza).await },
+                )
             }
         }
     }

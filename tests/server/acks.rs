@@ -6,6 +6,9 @@ use tower_xmpp::stanza::{Condition, Element, Frame, Stanza, Type, ns};
 use super::client::*;
 use super::example::server::Server;
 
+/// What is not delivered comes back: it is not in the archive either.
+const NO_STORE: &str = "<no-store xmlns='urn:xmpp:hints'/>";
+
 const ENABLE: &str = "<enable xmlns='urn:xmpp:sm:3' resume='true'/>";
 const ASK: &str = "<r xmlns='urn:xmpp:sm:3'/>";
 
@@ -348,7 +351,7 @@ async fn a_client_that_never_acknowledges_cannot_make_the_server_keep_everything
     for number in 0..100 {
         let to = "alice@example.org/phone";
         bob.send(&format!(
-            "<message to='{to}' id='{number}'><body>{body}</body></message>"
+            "<message to='{to}' id='{number}'><body>{body}</body>{NO_STORE}</message>"
         ))
         .await;
     }
@@ -376,7 +379,7 @@ async fn a_client_that_is_away_cannot_make_the_server_keep_everything() {
     for number in 0..100 {
         let to = "alice@example.org/phone";
         bob.send(&format!(
-            "<message to='{to}' id='{number}'><body>{body}</body></message>"
+            "<message to='{to}' id='{number}'><body>{body}</body>{NO_STORE}</message>"
         ))
         .await;
     }

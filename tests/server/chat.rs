@@ -58,9 +58,10 @@ async fn a_message_that_nobody_takes_comes_back() {
     let server = server().await;
     let mut alice = Client::available(server.address(), "alice", "phone").await;
     for to in ["nobody@example.org", "bob@example.org/gone", "example.org"] {
+        // Nor the archive.
         alice
             .send(&format!(
-                "<message to='{to}' id='m'><body>hi</body></message>"
+                "<message to='{to}' id='m'><body>hi</body><no-store xmlns='urn:xmpp:hints'/></message>"
             ))
             .await;
         let error = alice.stanza().await;
