@@ -1,4 +1,4 @@
-//! The room machine on a host of the world.
+//! Rooms in a world, and the room machine on a host.
 
 use std::sync::Arc;
 
@@ -7,8 +7,62 @@ use jid::{BareJid, DomainPart, Jid};
 use crate::flow::{Emit, Envelope, Original, Outcome, Route};
 use crate::stanza::Stanza;
 
-use super::room::{Effect, HistoryKey, Rooms};
+use super::World;
+use super::room::{Creation, Effect, HistoryKey, Rooms, Settings};
 use super::state::State;
+
+impl World {
+    /// Adds rooms at a domain: on its own host, or on the one that was added
+    /// for it before, whose layers then see what rooms get and send. Rooms are
+    /// made by joining them, and open at once.
+    pub fn rooms(&self, domain: &str) -> &Self {
+        let settings = Settings {
+            creation: Creation::Instant,
+            ..Settings::default()
+        };
+        if self.inside.core.lock().host_of(domain).is_none() {
+            self.host(domain, ());
+        }
+        self.rooms_with(domain, domain, settings)
+    }
+
+    /// Adds rooms at `domain` to the host of another domain, or of the same.
+    pub fn rooms_with(&self, host: &str, domain: &str, settings: Settings) -> &Self {
+        let index = self.inside.host(host);
+        let (address, domain) = match domain.parse::<BareJid>() {
+            Ok(address) => (address.clone(), address.domain().to_owned()),
+            Err(error) => panic!("{domain} is not a domain: {error}"),
+        };
+        let service = RoomService::new(domain, Rooms::new(address, settings));
+        let before = self.inside.core.lock().hosts[index].rooms.replace(service);
+        assert!(before.is_none(), "{host} has rooms already");
+        self
+    }
+
+    /// Who is in a room: nicks and real JIDs.
+    pub fn occupants(&self, room: &str) -> Vec<(String, Vec<Jid>)> {
+        self.settle();
+        let room: BareJid = match room.parse() {
+            Ok(room) => room,
+            Err(error) => panic!("{room} is not a room: {error}"),
+        };
+        let index = self.inside.host(room.domain().as_str());
+        let rooms = &self.inside.core.lock().hosts[index].rooms;
+        let rooms = rooms.as_ref();
+        let seats = rooms.map_or_else(Vec::new, |rooms| rooms.machine.occupants(&room));
+        let named = seats.into_iter().map(|seat| (seat.nick, seat.sessions));
+        named.collect()
+    }
+
+    /// A fault: the rooms at this domain start again after a crash. They know
+    /// no occupants, and nobody has been told.
+    pub fn restart_rooms(&self, domain: &str) -> &Self {
+        self.settle();
+        let index = self.inside.host(domain);
+        self.inside.core.lock().restart_rooms(index);
+        self
+    }
+}
 
 /// The rooms of a host.
 pub(super) struct RoomService {

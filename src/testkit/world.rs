@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
-use jid::{BareJid, FullJid, Jid};
+use jid::FullJid;
 use tower_layer::Layer;
 use tower_service::Service;
 
@@ -14,8 +14,6 @@ use crate::stanza::Time;
 use super::chance::SeededEntropy;
 use super::link::WhileDown;
 use super::record::Happening;
-use super::room;
-use super::rooms::RoomService;
 use super::schedule::Stacks;
 use super::server::{Bottom, Server};
 use super::state::{Core, HostState, State};
@@ -121,56 +119,6 @@ impl World {
         self.inside.stacks.replace(host, driver);
         self.inside.core.lock().start_again(host, conductor);
         self.settle()
-    }
-
-    /// Adds rooms at a domain: on its own host, or on the one that was added
-    /// for it before, whose layers then see what rooms get and send. Rooms are
-    /// made by joining them, and open at once.
-    pub fn rooms(&self, domain: &str) -> &Self {
-        let settings = room::Settings {
-            creation: room::Creation::Instant,
-            ..room::Settings::default()
-        };
-        if self.inside.core.lock().host_of(domain).is_none() {
-            self.host(domain, ());
-        }
-        self.rooms_with(domain, domain, settings)
-    }
-
-    /// Adds rooms at `domain` to the host of another domain, or of the same.
-    pub fn rooms_with(&self, host: &str, domain: &str, settings: room::Settings) -> &Self {
-        let index = self.inside.host(host);
-        let (address, domain) = match domain.parse::<BareJid>() {
-            Ok(address) => (address.clone(), address.domain().to_owned()),
-            Err(error) => panic!("{domain} is not a domain: {error}"),
-        };
-        let rooms = room::Rooms::new(address, settings);
-        self.inside.core.lock().hosts[index].rooms = Some(RoomService::new(domain, rooms));
-        self
-    }
-
-    /// Who is in a room: nicks and real JIDs.
-    pub fn occupants(&self, room: &str) -> Vec<(String, Vec<Jid>)> {
-        self.settle();
-        let room: BareJid = match room.parse() {
-            Ok(room) => room,
-            Err(error) => panic!("{room} is not a room: {error}"),
-        };
-        let index = self.inside.host(room.domain().as_str());
-        let rooms = &self.inside.core.lock().hosts[index].rooms;
-        let rooms = rooms.as_ref();
-        let seats = rooms.map_or_else(Vec::new, |rooms| rooms.machine.occupants(&room));
-        let named = seats.into_iter().map(|seat| (seat.nick, seat.sessions));
-        named.collect()
-    }
-
-    /// A fault: the rooms at this domain start again after a crash. They know
-    /// no occupants, and nobody has been told.
-    pub fn restart_rooms(&self, domain: &str) -> &Self {
-        self.settle();
-        let index = self.inside.host(domain);
-        self.inside.core.lock().restart_rooms(index);
-        self
     }
 
     /// From now on sessions hear the presence of their account's sessions,
@@ -398,7 +346,7 @@ impl Inside {
 
     /// The host of a domain, which must be one.
     #[track_caller]
-    fn host(&self, domain: &str) -> usize {
+    pub(super) fn host(&self, domain: &str) -> usize {
         let host = self.core.lock().host_of(domain);
         host.unwrap_or_else(|| panic!("nobody hosts {domain}"))
     }
