@@ -92,7 +92,7 @@ fn greet(options: &Options, server: &Server) {
     for name in server.accounts().names() {
         println!("    {name}@{domain}");
     }
-    let tls = match (&options.tls_cert, options.requires_tls()) {
+    let tls = match (&options.tls_cert, options.requires_tls(options.listen)) {
         (None, _) => "without TLS",
         (Some(_), false) => "with or without STARTTLS",
         (Some(_), true) => "with STARTTLS",
@@ -102,4 +102,11 @@ fn greet(options: &Options, server: &Server) {
         address.ip(),
         address.port()
     );
+    if let Some(address) = server.websocket() {
+        let scheme = match options.requires_tls(address) {
+            true => "wss",
+            false => "ws",
+        };
+        println!("  or at {scheme}://{address}/xmpp-websocket");
+    }
 }

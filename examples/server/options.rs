@@ -20,6 +20,11 @@ pub struct Options {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5222")]
     pub listen: SocketAddr,
 
+    /// Address for clients over WebSocket, at the path /xmpp-websocket; where
+    /// others can reach it, with TLS
+    #[arg(long, value_name = "ADDR")]
+    pub websocket: Option<SocketAddr>,
+
     /// The domain that is served; chat rooms are at rooms.DOMAIN
     #[arg(long, value_name = "DOMAIN", default_value = "localhost", value_parser = parse_domain)]
     pub domain: BareJid,
@@ -135,16 +140,19 @@ pub enum Refused {
 }
 
 impl Options {
-    /// Whether clients must use TLS before they log in.
-    pub fn requires_tls(&self) -> bool {
-        self.require_tls || !self.listen.ip().is_loopback()
+    /// Whether clients that come to this address must use TLS before they log
+    /// in.
+    pub fn requires_tls(&self, address: SocketAddr) -> bool {
+        self.require_tls || !address.ip().is_loopback()
     }
 
     /// What single options cannot know of one another.
     pub fn check(&self) -> Result<(), Refused> {
         // Deliberately no way around this: PLAIN is offered.
-        if self.tls_cert.is_none() && !self.listen.ip().is_loopback() {
-            return Err(Refused::NotLoopback(self.listen));
+        for address in [self.listen].into_iter().chain(self.websocket) {
+            if self.tls_cert.is_none() && !address.ip().is_loopback() {
+                return Err(Refused::NotLoopback(address));
+            }
         }
         Ok(())
     }
@@ -230,9 +238,11 @@ mod tests {
         let without = options(&format!("--listen {listen}")).unwrap();
         let refused = Refused::NotLoopback(listen.parse().unwrap());
         assert_eq!(without.check(), Err(refused));
+        let websocket = options(&format!("--websocket {listen}")).unwrap();
+        assert_eq!(websocket.check(), without.check());
         let with = format!("--listen {listen} --tls-cert c.pem --tls-key k.pem");
         let with = options(&with).unwrap();
-        assert_eq!((with.check(), with.requires_tls()), (Ok(()), true));
+        assert_eq!((with.check(), with.requires_tls(with.listen)), (Ok(()), true));
     }
 
     #[test]

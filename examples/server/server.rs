@@ -19,7 +19,7 @@ use super::seats;
 use super::site::Site;
 use super::stack::stack;
 use super::storage::{self, Failed, Storage};
-use super::stream::tcp;
+use super::stream::{tcp, websocket};
 use super::tls;
 use super::uplink::Uplink;
 
@@ -50,6 +50,7 @@ pub enum CannotStart {
 /// A server that runs.
 pub struct Server {
     address: SocketAddr,
+    websocket: Option<SocketAddr>,
     site: Arc<Site>,
     shutdown: watch::Sender<bool>,
     accepting: JoinSet<()>,
@@ -70,6 +71,11 @@ impl Server {
         };
         let listener = TcpListener::bind(options.listen).await?;
         let address = listener.local_addr()?;
+        let websockets = match options.websocket {
+            Some(address) => Some(TcpListener::bind(address).await?),
+            None => None,
+        };
+        let websocket = websockets.as_ref().map(TcpListener::local_addr).transpose()?;
 
         let storage = Storage::open(options.data.as_deref())?;
         let domain = options.domain.clone();
@@ -102,13 +108,22 @@ impl Server {
         ));
         let census = Census::new(options.limits);
         let mut accepting = JoinSet::new();
+        if let Some(listener) = websockets {
+            let entry = websocket::Entry {
+                entrance: entrance.clone(),
+                tls: tls.clone().filter(|_| websocket.is_some_and(|it| options.requires_tls(it))),
+            };
+            let serve =
+                move |socket, counted: &Counted| entry.clone().serve(socket, counted.refused);
+            accepting.spawn(accept(listener, entrance.clone(), census.clone(), serve));
+        }
         let entry = tcp::Entry {
             entrance: entrance.clone(),
             tls,
-            is_tls_required: options.requires_tls(),
+            is_tls_required: options.requires_tls(address),
         };
-        let clients = move |socket, counted: &Counted| entry.clone().serve(socket, counted.refused);
-        accepting.spawn(accept(listener, entrance.clone(), census, clients));
+        let serve = move |socket, counted: &Counted| entry.clone().serve(socket, counted.refused);
+        accepting.spawn(accept(listener, entrance.clone(), census, serve));
         let (end_uplink, uplink_is_over) = watch::channel(false);
         let uplink = {
             let (site, conductor) = (site.clone(), conductor.clone());
@@ -121,6 +136,7 @@ impl Server {
         info!(%address, domain = %options.domain, "listening");
         Ok(Self {
             address,
+            websocket,
             site,
             shutdown,
             accepting,
@@ -135,6 +151,11 @@ impl Server {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens for clients over WebSocket.
+    pub fn websocket(&self) -> Option<SocketAddr> {
+        self.websocket
     }
 
     /// Who may log in.

@@ -7,8 +7,8 @@
 //! [`session`](super::session)).
 //!
 //! ```text
-//! tcp              what carries streams, behind `transport` and `queue::Sink`
-//! inlet, throttle  bytes in, frames out, no faster than allowed
+//! tcp, websocket   what carries streams, behind `transport` and `queue::Sink`
+//! inlet, documents bytes or messages in, frames out; throttle: how fast
 //! framing, words   how headers, features and errors are written
 //! negotiation      from the first byte to a session; sasl2: all in one round
 //! talk             what a session says; admission: what it may say
@@ -18,6 +18,7 @@
 
 pub mod acks;
 pub mod admission;
+mod documents;
 mod framing;
 mod inlet;
 mod negotiation;
@@ -27,6 +28,7 @@ mod talk;
 pub mod tcp;
 mod throttle;
 mod transport;
+pub mod websocket;
 mod welcome;
 pub mod words;
 

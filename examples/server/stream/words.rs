@@ -42,6 +42,12 @@ pub enum Fault {
     HandledTooMany { handled: u32, sent: u32 },
     #[error("an acknowledgement without a number")]
     NoCount,
+    #[error("the stream has not been opened")]
+    NotOpen,
+    #[error("a message does not hold exactly one element")]
+    NotOneElement,
+    #[error("nothing but text belongs here")]
+    NotText,
     /// The reader cannot go on.
     #[error("{0}")]
     Xml(StreamError),
@@ -59,7 +65,7 @@ impl Fault {
             Self::NotAuthorized => "not-authorized",
             Self::TooManyTries | Self::QueueFull | Self::TooManyFromThere => "policy-violation",
             Self::HandledTooMany { .. } => "undefined-condition",
-            Self::NoCount => "bad-format",
+            Self::NoCount | Self::NotOpen | Self::NotOneElement | Self::NotText => "bad-format",
             Self::TooManyStreams | Self::TooManySessions => "resource-constraint",
             Self::Shutdown => "system-shutdown",
             Self::UnsupportedStanzaType => "unsupported-stanza-type",
