@@ -242,7 +242,10 @@ mod tests {
         assert_eq!(websocket.check(), without.check());
         let with = format!("--listen {listen} --tls-cert c.pem --tls-key k.pem");
         let with = options(&with).unwrap();
-        assert_eq!((with.check(), with.requires_tls(with.listen)), (Ok(()), true));
+        assert_eq!(
+            (with.check(), with.requires_tls(with.listen)),
+            (Ok(()), true)
+        );
     }
 
     #[test]

@@ -75,7 +75,10 @@ impl Server {
             Some(address) => Some(TcpListener::bind(address).await?),
             None => None,
         };
-        let websocket = websockets.as_ref().map(TcpListener::local_addr).transpose()?;
+        let websocket = websockets
+            .as_ref()
+            .map(TcpListener::local_addr)
+            .transpose()?;
 
         let storage = Storage::open(options.data.as_deref())?;
         let domain = options.domain.clone();
@@ -111,7 +114,9 @@ impl Server {
         if let Some(listener) = websockets {
             let entry = websocket::Entry {
                 entrance: entrance.clone(),
-                tls: tls.clone().filter(|_| websocket.is_some_and(|it| options.requires_tls(it))),
+                tls: tls
+                    .clone()
+                    .filter(|_| websocket.is_some_and(|it| options.requires_tls(it))),
             };
             let serve =
                 move |socket, counted: &Counted| entry.clone().serve(socket, counted.refused);

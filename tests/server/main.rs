@@ -23,6 +23,7 @@ mod services;
 mod storage;
 mod tls;
 mod uplink;
+mod websocket;
 
 #[path = "../common/scripts.rs"]
 mod files;

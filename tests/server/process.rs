@@ -150,6 +150,7 @@ fn the_help_names_every_option() {
     let help = command.render_long_help().to_string();
     for option in [
         "--listen <ADDR>",
+        "--websocket <ADDR>",
         "--domain <DOMAIN>",
         "--account <NAME:PASSWORD>",
         "--data <DIR>",
