@@ -40,6 +40,8 @@
 //! | `archive` | `fork` | copies for the sender's other sessions bear no archive ID; received ones neither |
 //! | a layer that sets [`flow::Reach`] | `archive` | nothing: the stamp is on the one stanza that all get |
 //! | a layer that sets [`flow::Reach`] | `fork` | nothing, if it widens the reach it finds; copies go to whom the router did not deliver |
+//! | `account_muc` | `muc_offline` (account) | devices are woken for a room that the account is in, unless `muc_offline` is told who is where |
+//! | `muc_offline` (account) | `archive` | what is refused is archived |
 //! | a layer that stamps a room's messages | `muc_offline` (room) | what a room may not send at once goes without the stamp later |
 //! | Tower's `timeout`, `load_shed` | the first layer with effects | effects stay though the sender is told to try again |
 //!
@@ -52,7 +54,7 @@
 //! | `account-muc` | [`account_muc`] and [`store::MemorySeats`] |
 //! | `archive` | [`archive`] and [`store::MemoryArchive`] |
 //! | `fork` | [`fork`] |
-//! | `muc-offline` | [`muc_offline`] and [`store::MemoryRegistrations`] |
+//! | `muc-offline` | [`muc_offline`], both sides, and [`store::MemoryRegistrations`] |
 //! | `csi` | [`csi`]: [`host::Outbox`] can hold what can wait |
 //! | `sqlite` | `store::SqliteArchive`: archives in a file, SQLite compiled in |
 //! | `testkit` | [`testkit`] |

@@ -2,17 +2,21 @@
 //! directions. (Its last row is `tests/tower_layers.rs`.)
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::executor::block_on;
 use jid::FullJid;
 use tower::ServiceBuilder;
 use tower_xmpp::account_muc::AccountMucLayer;
-use tower_xmpp::archive::{ArchiveLayer, ArchiveStore, Page};
+use tower_xmpp::archive::{Archive, ArchiveLayer, ArchiveStore, Page};
 use tower_xmpp::flow::{Envelope, Outcome, Route};
 use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::middleware::{Fault, Feature, Filter, Next, Shell, Verdict, filter};
-use tower_xmpp::muc_offline::{FIELD, Limits, MucOfflineRoom, Settings};
+use tower_xmpp::muc_offline::{
+    FIELD, Limits, MucOfflineAccount, MucOfflineAccountLayer, MucOfflineRoom, Notify, Registration,
+    Registrations, Settings,
+};
 use tower_xmpp::stanza::{Condition, Element, Stanza, ns};
 use tower_xmpp::store::{MemoryArchive, MemoryRegistrations, MemorySeats};
 use tower_xmpp::testkit::{Carbon, Session, Sessions, World, xml};
@@ -361,5 +365,90 @@ fn what_waits_for_its_turn_bears_the_stamp_of_a_layer_outside_muc_offline_and_no
             later.expect("<message><absent><stanza-id xmlns='urn:xmpp:sid:0'/></absent></message>");
         }
         w.abandon();
+    }
+}
+
+/// Counts how often anybody's devices were woken.
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Notify for Woken {
+    fn notify(&self, _: &jid::BareJid, _: &Stanza) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Alice has registered with a room.
+fn registered() -> MucOfflineAccount {
+    let store = Arc::new(MemoryRegistrations::default());
+    let (room, alice) = ("room@muc.example", "alice@a.example");
+    let registration = Registration::new(room.parse().unwrap(), alice.parse().unwrap());
+    block_on(store.put(registration)).expect("memory does not fail");
+    let opened = block_on(MucOfflineAccount::open(store, Default::default()));
+    opened.expect("memory does not fail")
+}
+
+#[test]
+fn devices_are_woken_for_a_room_one_is_in_if_muc_offline_is_outside_account_muc_and_not_told() {
+    for (is_outside, is_told, wakes) in [
+        (true, false, false),
+        (true, true, false),
+        (false, true, false),
+        (false, false, true),
+    ] {
+        let w = World::new();
+        let woken = Arc::new(Woken::default());
+        let rooms = account_muc(&w);
+        let mut offline = registered().notify(woken.clone());
+        if is_told {
+            offline = offline.occupancy(rooms.feature().clone());
+        }
+        let offline: MucOfflineAccountLayer = Shell::of(offline);
+        if is_outside {
+            let stack = ServiceBuilder::new().layer(rooms).layer(offline);
+            w.host("a.example", stack);
+        } else {
+            let stack = ServiceBuilder::new().layer(offline).layer(rooms);
+            w.host("a.example", stack);
+        }
+        w.rooms("muc.example");
+        let (phone, bob) = (w.session("alice@a.example/phone"), bob(&w));
+        phone.joins("room@muc.example/Alice");
+        bob.joins("room@muc.example/Bob");
+        phone.take_all();
+        bob.send(xml!(
+            "<message to='room@muc.example' type='groupchat'><body>hi</body></message>"
+        ));
+        bob.expect(HI);
+        phone.expect(HI);
+        let woken = woken.0.load(Ordering::SeqCst) > 0;
+        assert_eq!(woken, wakes, "outside: {is_outside}, told: {is_told}");
+        w.finish();
+    }
+}
+
+#[test]
+fn a_strangers_groupchat_is_archived_if_muc_offline_is_inside_archive_and_not_otherwise() {
+    for (is_outside, rows) in [(true, 0), (false, 1)] {
+        let w = World::new();
+        let store = Arc::new(MemoryArchive::default());
+        let mut settings = tower_xmpp::archive::Settings::default();
+        settings.groupchat = true;
+        let archive = Archive::new(store.clone(), Arc::new(w.entropy())).settings(settings);
+        let (archive, offline) = (Shell::of(archive), Shell::of(registered()));
+        if is_outside {
+            let stack = ServiceBuilder::new().layer(offline).layer(archive);
+            w.host("a.example", stack);
+        } else {
+            let stack = ServiceBuilder::new().layer(archive).layer(offline);
+            w.host("a.example", stack);
+        }
+        let bob = bob(&w);
+        bob.send(xml!(
+            "<message to='alice@a.example' type='groupchat' id='m1'><body>spam</body></message>"
+        ));
+        bob.expect("<message type='error' id='m1'/>");
+        assert_eq!(archived(&store), rows, "outside: {is_outside}");
+        w.finish();
     }
 }

@@ -92,7 +92,6 @@ pub(super) fn dress(answer: &mut Stanza, wanted: bool) {
 
 /// What the form in an answer says about the one who asked for it; `None` if
 /// the room knows nothing of this.
-#[cfg(test)]
 pub(super) fn shown(answer: &Stanza) -> Option<bool> {
     let query = answer.child("query", ns::REGISTER)?;
     let form = query.child("x", ns::DATA_FORMS)?;

@@ -57,10 +57,37 @@
 //! [`Route::FromRoom`]: crate::flow::Route::FromRoom
 //! [`Route::Broadcast`]: crate::flow::Route::Broadcast
 //!
+//! # Rules of the account's side
+//!
+//! Another layer, [`MucOfflineAccount`], on the server of the member. Both may
+//! share a server, each with a store of its own.
+//!
+//! 9. **A room's message to the account itself** is taken in only if the account
+//!    registered with the room or bookmarked it
+//!    ([`MucOfflineAccount::bookmarks`]). Anything else gets `service-unavailable`,
+//!    as RFC 6121 §8.5.2.1.1 demands: a room that nobody knows must not fill an
+//!    archive. If the bookmarks cannot be read, it is `resource-constraint`.
+//! 10. **Never to clients**: they know nothing of a room that they have not joined.
+//!     It goes on with a [`Reach`](crate::flow::Reach) of nobody, so that it is
+//!     neither delivered nor copied, stored offline or refused.
+//! 11. **It is archived** by an archive further in that keeps groupchat
+//!     (`archive::Settings::groupchat`), with the room's `stanza-id` and without
+//!     forged ones; and whoever wakes devices is told ([`Notify`]).
+//! 12. **Once.** What comes again is taken in and dropped: the same `stanza-id` of
+//!     the room, or the same id from the same occupant where there is none.
+//! 13. **Registrations are learnt** from what the own sessions ask rooms and what
+//!     rooms answer: a form accepted with yes or no, `<remove/>`, and what a form
+//!     shows. They end with status 101 to none or outcast, with 301, 321, 322, and
+//!     with the room.
+//! 14. **An account that is in the room itself** is another layer's: nothing here
+//!     touches what a layer outside has spoken for, or what comes from a room
+//!     that [`MucOfflineAccount::occupancy`] says it is in.
+//!
 //! # Order
 //!
-//! Inside whatever stamps the room's messages, so that what waits for its turn
-//! bears the stamp as well; inside whatever refuses them.
+//! The room's side: inside whatever stamps the room's messages, so that what waits for its
+//! turn bears the stamp as well; inside whatever refuses them. The account's side:
+//! outside archive, or what is refused is archived; inside account_muc.
 //!
 //! # Caveats
 //!
@@ -68,6 +95,10 @@
 //!   nothing happens without an explicit yes.
 //! * Who registers while the layer is broken gets no field, and who unregisters then
 //!   keeps what it had. What is broadcast then is not forwarded.
+//! * The account's side fails open: what comes while it is broken meets the router,
+//!   which refuses it.
+//! * What the account's side knows again are the last 65,536 messages of all
+//!   accounts together, and none from before a restart.
 //! * A bounce is matched with the room's last 128 forwarded messages by its id.
 //!
 //! # Example
@@ -107,7 +138,9 @@
 //! # Ok::<_, tower_xmpp::muc_offline::RegistrationError>(())
 //! ```
 
+mod account;
 mod form;
+mod known;
 mod port;
 mod room;
 mod rules;
@@ -115,8 +148,9 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use account::{MucOfflineAccount, MucOfflineAccountLayer};
 pub use form::FIELD;
-pub use port::{Registration, RegistrationError, Registrations};
+pub use port::{Notify, Registration, RegistrationError, Registrations};
 pub use room::{MucOfflineRoom, MucOfflineRoomLayer};
 pub use rules::{Bounce, Decision, Settings, Skip, Why, bounce, decide};
 
@@ -146,6 +180,26 @@ impl Default for Limits {
             copies: 20_000,
             waiting: 1_000,
             refusals: 3,
+        }
+    }
+}
+
+/// The bounds of the account's side. What is one too many is not learnt, and
+/// what the room then sends is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountLimits {
+    /// Rooms that are known of one account. Default 1,000.
+    pub per_account: usize,
+    /// Registrations of all accounts together. Default 1,000,000.
+    pub total: usize,
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self {
+            per_account: 1_000,
+            total: 1_000_000,
         }
     }
 }

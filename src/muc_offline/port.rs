@@ -3,6 +3,7 @@ use jid::BareJid;
 use thiserror::Error;
 
 use crate::flow::BoxError;
+use crate::stanza::Stanza;
 
 /// Where it is kept which accounts want the messages of which rooms while they
 /// are away.
@@ -45,6 +46,13 @@ pub trait Registrations: Send + Sync + 'static {
     ///
     /// Some may still be there.
     async fn remove_room(&self, room: &BareJid) -> Result<(), RegistrationError>;
+}
+
+/// Who wakes a user's devices (XEP-0357), wherever the host does that.
+pub trait Notify: Send + Sync + 'static {
+    /// A room has written to the account, and no client will see it by itself.
+    /// It does not block.
+    fn notify(&self, account: &BareJid, message: &Stanza);
 }
 
 /// An account wants a room's messages while it is away.

@@ -6,4 +6,5 @@ mod forwarding;
 mod house;
 mod late;
 mod property;
+mod receiving;
 mod registering;
