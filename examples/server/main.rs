@@ -11,6 +11,7 @@
 //! blocking/   a layer of the server's own
 //! site        what the library asks of this server (`host::Host`)
 //! services/   what ends at the server: roster, presence, discovery …
+//! archives    where the archives lie
 //! rooms       the chat rooms
 //! uplink/     the way to other servers, and theirs to this one
 //! storage/    what outlives the process
@@ -18,6 +19,7 @@
 //! ```
 
 mod accounts;
+mod archives;
 mod blocking;
 mod census;
 mod clock;

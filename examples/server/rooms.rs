@@ -84,6 +84,11 @@ impl Rooms {
         }
     }
 
+    /// Whether somebody may enter now; `None` if there is no such room.
+    pub fn may_enter(&self, room: &BareJid, user: &BareJid) -> Option<bool> {
+        self.state().machine.may_enter(room, user)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
     }

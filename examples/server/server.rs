@@ -12,6 +12,7 @@ use tower_xmpp::host::{Conductor, Settings, conduct};
 use tracing::{Instrument, info, info_span, warn};
 
 use super::accounts::Accounts;
+use super::archives;
 use super::census::{Census, Counted};
 use super::entrance::Entrance;
 use super::options::Options;
@@ -40,6 +41,8 @@ pub enum CannotStart {
     #[error(transparent)]
     Storage(#[from] storage::Unusable),
     #[error(transparent)]
+    Archives(#[from] archives::Unusable),
+    #[error(transparent)]
     Reading(#[from] Failed),
     #[error(transparent)]
     Seats(#[from] seats::Unusable),
@@ -60,6 +63,7 @@ pub struct Server {
     entrance: Arc<Entrance>,
     conductor: Conductor,
     drivers: JoinSet<()>,
+    archivists: JoinSet<()>,
 }
 
 impl Server {
@@ -91,11 +95,12 @@ impl Server {
             true => Some(seats::layer(options.data.as_deref()).await?),
             false => None,
         };
-        let (conductor, parts) = conduct(
-            stack(site.clone(), rooms, !options.no_archive),
-            site.clone(),
-            Settings::default(),
-        );
+        let (store, archivists) = match options.no_archive {
+            true => (None, JoinSet::new()),
+            false => archives::open(options.data.as_deref())?,
+        };
+        let stack = stack(site.clone(), rooms, store);
+        let (conductor, parts) = conduct(stack, site.clone(), Settings::default());
         site.conducted_by(conductor.clone());
         let mut drivers = JoinSet::new();
         for driver in parts {
@@ -150,6 +155,7 @@ impl Server {
             entrance,
             conductor,
             drivers,
+            archivists,
         })
     }
 
@@ -179,6 +185,8 @@ impl Server {
         // The sessions have ended; what follows from it is finished.
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}
+        // Nobody holds the archives now.
+        while self.archivists.join_next().await.is_some() {}
         let (end_uplink, uplink) = self.uplink;
         end_uplink.send_replace(true);
         let _ = uplink.await;

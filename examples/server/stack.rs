@@ -5,34 +5,40 @@ use std::sync::Arc;
 
 use tower::{Service, ServiceBuilder};
 use tower_xmpp::account_muc::AccountMucLayer;
-use tower_xmpp::archive::{Archive, ArchiveLayer};
+use tower_xmpp::archive::{Archive, ArchiveLayer, ArchiveStore};
 use tower_xmpp::flow::{Envelope, Outcome};
 use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::host::Router;
-use tower_xmpp::store::MemoryArchive;
 
+use super::archives::Doors;
 use super::blocking;
 use super::random;
 use super::site::Site;
 use super::storage::Failed;
 
 /// A stack over this server. Its layers' state is shared by all its clones.
-pub fn stack(site: Arc<Site>, rooms: Option<AccountMucLayer>, archives: bool) -> impl Stack {
-    let accounts = site.accounts.clone();
+pub fn stack(
+    site: Arc<Site>,
+    rooms: Option<AccountMucLayer>,
+    archives: Option<Arc<dyn ArchiveStore>>,
+) -> impl Stack {
+    let (accounts, hall) = (site.accounts.clone(), site.rooms.domain().clone());
     // Who knows who is in which room tells it to who copies private messages.
     let fork = match &rooms {
         Some(rooms) => Fork::new().occupancy(rooms.feature().clone()),
         None => Fork::new(),
     };
     let fork = ForkLayer::of(fork);
-    let archive = || {
-        let store = Arc::new(MemoryArchive::default());
+    let archive = |store| {
         let archive = Archive::new(store, Arc::new(random::fill))
             // What is for one session alone is kept nowhere.
-            .im_ng(fork.feature().clone());
+            .im_ng(fork.feature().clone())
+            // `stream::talk` counts nothing before it is handled.
+            .acked_means_archived()
+            .rooms(Arc::new(Doors(site.clone())));
         ArchiveLayer::of(archive)
             // A message to nobody comes back and is not kept.
-            .only_for(move |account| accounts.exists(account))
+            .only_for(move |owner| owner.domain() == hall.domain() || accounts.exists(owner))
     };
     ServiceBuilder::new()
         // Outside all: what is blocked is neither archived nor copied.
@@ -40,9 +46,10 @@ pub fn stack(site: Arc<Site>, rooms: Option<AccountMucLayer>, archives: bool) ->
         // The account joins rooms, not the client. Outside whatever archives or
         // copies: what a room sends to the account is for several sessions.
         .option_layer(rooms)
-        // Stamps what is kept and removes forged stamps from everything;
-        // outside whatever copies, so that one message has one ID.
-        .option_layer(archives.then(archive))
+        // Stamps what is kept, removes forged stamps from everything, and
+        // answers queries; outside whatever copies, so that one message has
+        // one ID.
+        .option_layer(archives.map(archive))
         // Copies for the account's other clients, inside whatever stamps, so
         // that copies bear the stamp.
         .layer(fork.clone())

@@ -3,6 +3,7 @@
 
 mod account_rooms;
 mod acks;
+mod archive;
 mod bad_input;
 mod blocking;
 mod chat;

@@ -106,6 +106,19 @@ impl Rooms {
         self.rooms.get_mut(room).map(Room::snapshot)
     }
 
+    /// Whether a user may enter now, or sits there already; `None` for a room
+    /// that does not exist. A password is not asked for: who would have to give
+    /// one may not. This is who may read what was said (XEP-0313 §8.4).
+    pub fn may_enter(&self, room: &BareJid, user: &BareJid) -> Option<bool> {
+        let room = self.rooms.get(room)?;
+        let config = &room.lasting.config;
+        let affiliation = room.affiliation(user);
+        let is_there = room.occupants.iter().any(|occupant| occupant.user == *user);
+        let is_open = !config.members_only && config.password.is_none();
+        let is_member = affiliation > Affiliation::None && config.password.is_none();
+        Some(affiliation != Affiliation::Outcast && (is_there || is_open || is_member))
+    }
+
     /// The host found out that a session is not there any more: it is removed
     /// with 333 (XEP-0045 §11.1).
     pub fn kick_ghost(&mut self, at: Time, room: &BareJid, session: &Jid) -> Vec<Effect> {

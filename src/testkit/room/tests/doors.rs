@@ -1,6 +1,7 @@
 //! Who may enter: one error for each closed door.
 
 use super::Hall;
+use super::hall::ROOM;
 use crate::testkit::room::{Creation, Creators};
 
 #[test]
@@ -27,6 +28,31 @@ fn only_members_enter_a_members_only_room() {
     );
     hall.set_item("alice/1", "affiliation='member' jid='bob@a.example'");
     hall.joined("bob/1", "Bob");
+}
+
+#[test]
+fn who_may_enter_is_known_before_anybody_tries() {
+    let user = |name: &str| format!("{name}@a.example").parse().unwrap();
+    let may = |hall: &Hall, name: &str| hall.rooms.may_enter(&ROOM.parse().unwrap(), &user(name));
+
+    let mut hall = Hall::new();
+    assert_eq!(may(&hall, "bob"), None, "there is no room");
+    hall.joined("alice/1", "Alice");
+    assert_eq!(may(&hall, "bob"), Some(true));
+    hall.set_item("alice/1", "affiliation='outcast' jid='bob@a.example'");
+    assert_eq!(may(&hall, "bob"), Some(false));
+
+    let mut hall = Hall::with(|settings| settings.new_room.members_only = true);
+    hall.joined("alice/1", "Alice");
+    assert_eq!(may(&hall, "alice"), Some(true));
+    assert_eq!(may(&hall, "bob"), Some(false));
+    hall.set_item("alice/1", "affiliation='member' jid='bob@a.example'");
+    assert_eq!(may(&hall, "bob"), Some(true));
+
+    let mut hall = Hall::with(|settings| settings.new_room.password = Some("sesame".into()));
+    hall.join_with("alice/1", "Alice", "<password>sesame</password>");
+    assert_eq!(may(&hall, "alice"), Some(true), "she gave it");
+    assert_eq!(may(&hall, "bob"), Some(false), "he has not given it");
 }
 
 #[test]

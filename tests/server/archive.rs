@@ -1,0 +1,118 @@
+//! Archives over TCP, and what is left of them after `kill -9`.
+
+use tower_xmpp::archive::computed_id;
+use tower_xmpp::stanza::{Stanza, Type, ns};
+
+use super::client::*;
+use super::storage::Data;
+
+/// The IDs and bodies that a query to `to` brings.
+async fn query(client: &mut Client, to: &str, set: &str) -> Vec<(String, String)> {
+    let query = format!(
+        "<iq type='set' id='q' {to}><query xmlns='urn:xmpp:mam:2'>\
+         <set xmlns='http://jabber.org/protocol/rsm'>{set}</set></query></iq>"
+    );
+    client.send(&query).await;
+    let mut found = Vec::new();
+    loop {
+        let stanza = client.stanza().await;
+        if stanza.id() == Some("q") {
+            assert!(stanza.is_type(&Type::Result), "{}", stanza.to_xml());
+            return found;
+        }
+        let Some(result) = stanza.child("result", ns::MAM) else {
+            continue;
+        };
+        let forwarded = result.child("forwarded", ns::FORWARD).unwrap();
+        let message = forwarded.child("message", ns::CLIENT).unwrap();
+        if let Some(body) = message.child("body", ns::CLIENT) {
+            found.push((result.attr("id").unwrap().to_owned(), body.text()));
+        }
+    }
+}
+
+async fn token(client: &mut Client, previous: &str) -> String {
+    let ask =
+        format!("<iq type='set' id='t'><token xmlns='tower-xmpp:archive-id:0' {previous}/></iq>");
+    client.ask(&ask).await.payload().unwrap().text()
+}
+
+/// The next message with a body.
+async fn message(client: &mut Client) -> Stanza {
+    loop {
+        let stanza = client.stanza().await;
+        if stanza.has_body() {
+            return stanza;
+        }
+    }
+}
+
+const HI: &str = "<message to='bob@example.org' type='chat' id='m1'><body>hi</body></message>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_acknowledged_is_in_the_archive_after_a_kill_under_the_computed_id() {
+    let data = Data::new();
+    let mut server = data.server("--account alice:alice --account bob:bob");
+    let address = server.address();
+    let _bob = Client::available(address, "bob", "home").await;
+    let mut alice = Client::bound(address, "alice", "phone").await;
+    let first = token(&mut alice, "").await;
+    alice.send("<enable xmlns='urn:xmpp:sm:3'/>").await;
+    assert_eq!(alice.nonza().await.name(), "enabled");
+    alice.send(HI).await;
+    alice.send("<r xmlns='urn:xmpp:sm:3'/>").await;
+    // The answer comes when it is on the disk, and counts it.
+    loop {
+        let answer = alice.nonza().await;
+        if answer.attr("h") == Some("1") {
+            break;
+        }
+        alice.send("<r xmlns='urn:xmpp:sm:3'/>").await;
+    }
+    server.kill();
+
+    let mut server = data.server("");
+    let address = server.address();
+    let _bob = Client::available(address, "bob", "home").await;
+    let mut alice = Client::bound(address, "alice", "desk").await;
+    let id = computed_id(&first, "m1").unwrap();
+    assert_eq!(
+        query(&mut alice, "", "").await,
+        [(id.clone(), "hi".to_owned())]
+    );
+
+    // Its acknowledgement may have been lost: it is sent again, and is there once.
+    token(&mut alice, &format!("previous='{first}'")).await;
+    alice.send(HI).await;
+    let told = alice.stanza().await;
+    let archived = told.child("archived", ns::ARCHIVE_ID).unwrap();
+    assert_eq!(archived.attr("as"), Some(&*id));
+    assert_eq!(query(&mut alice, "", "").await.len(), 1);
+    server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_said_in_a_room_is_in_its_archive_under_the_id_that_everybody_saw() {
+    let server = server().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    alice
+        .send("<presence to='tea@rooms.example.org/Alice'><x xmlns='http://jabber.org/protocol/muc'/></presence>")
+        .await;
+    alice
+        .send(
+            "<message to='tea@rooms.example.org' type='groupchat' id='g'><body>hi</body></message>",
+        )
+        .await;
+    let live = message(&mut alice).await;
+    let stamp = live.child("stanza-id", ns::SID).unwrap();
+    assert_eq!(stamp.attr("by"), Some("tea@rooms.example.org"));
+    let id = stamp.attr("id").unwrap().to_owned();
+    let found = query(&mut alice, "to='tea@rooms.example.org'", "<before/>").await;
+    assert_eq!(found, [(id, "hi".to_owned())]);
+
+    let mut bob = Client::bound(server.address(), "bob", "home").await;
+    let at_room = "to='nowhere@rooms.example.org'";
+    let asked = format!("<iq type='set' id='n' {at_room}><query xmlns='urn:xmpp:mam:2'/></iq>");
+    let answer = bob.ask(&asked).await;
+    assert_eq!(answer.error().unwrap().condition.as_str(), "item-not-found");
+}
