@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import check
 from check import check as proves
-from client import WAIT, Client, answer, element, only_stanza_id
+from client import CLIENT, WAIT, Client, answer, element, is_message, only_stanza_id
 
 MOST = 7
 
@@ -33,8 +33,8 @@ async def history(client, page=3, **query):
     results = client.plugin["xep_0313"].retrieve(iterator=True, rsm={"max": page}, timeout=WAIT, **query)
     async for iq in results:
         for message in iq["mam"]["results"]:
-            result = message["mam_result"]
-            found.append((result["id"], result["forwarded"]["stanza"]["body"]))
+            body = message.xml.findtext(f".//{CLIENT}body")
+            found.append((message["mam_result"]["id"], body))
     return found
 
 
@@ -72,7 +72,8 @@ async def announced(w):
     features = info["disco_info"]["features"]
     assert {"urn:xmpp:mam:2", "urn:xmpp:mam:2#extended"} <= set(features), features
     fields = await w.alice.plugin["xep_0313"].get_fields(timeout=WAIT)
-    assert "with" in fields and "before-id" in fields, fields
+    names = {field.get("var") for field in fields.xml.iter("{jabber:x:data}field")}
+    assert {"with", "before-id", "ids"} <= names, names
     metadata = await w.alice.plugin["xep_0313"].get_archive_metadata(timeout=WAIT)
     assert metadata["mam_metadata"]["end"]["id"] == w.said[-1][0], metadata
 
@@ -92,7 +93,7 @@ async def room(w):
     for number in range(3):
         body = f"{w.word} room {number}"
         w.alice.send_message(mto=address, mbody=body, mtype="groupchat")
-        message = await w.alice.receive(body, lambda s, body=body: s["body"] == body)
+        message = await w.alice.receive(body, lambda s, body=body: is_message(s, body))
         said.append((only_stanza_id(message, address), body))
     found = await history(w.alice, page=2, jid=address)
     assert [entry for entry in found if entry[1]] == said, found
