@@ -74,7 +74,7 @@
 //! | a layer or port is slow | [`World::slow`], [`World::delayed`], [`slow`] |
 //! | rooms crash; a whole host does, and is back | [`World::restart_rooms`]; [`World::crash`], [`World::start_again`] |
 //! | a store fails, once or more often, or is slow | [`TroubledArchive`]; for other ports, [`Faulty`] and [`Slow`] in a fake |
-
+//!
 //! # More than dialogues
 //!
 //! * **Rooms**: [`World::rooms`] adds them, [`Session::joins`] enters one;
