@@ -7,6 +7,8 @@
 //! Machines differ and are shared: compare rows of one run, not of two.
 //! Allocation counts do not depend on the machine.
 
+#[path = "parts/account_muc.rs"]
+mod account_muc;
 #[path = "parts/deep.rs"]
 mod deep;
 #[path = "parts/fork.rs"]

@@ -4,7 +4,7 @@
 use jid::{BareJid, FullJid};
 
 use crate::flow::{Drop, Fate, Holders, Original, Outcome, PassId, Reach};
-use crate::stanza::{Condition, Kind, Stanza, Time};
+use crate::stanza::{Condition, Kind, MessageType, Stanza, Time};
 
 use super::{Availability, Delivery, Host, Verdict, delivery};
 
@@ -118,10 +118,22 @@ impl Direct<'_> {
         }
     }
 
+    /// What a room says to an account reaches each session as if it had joined
+    /// by itself: under its own address (XEP-0045 §7.4). Everything else is
+    /// for whom it says.
+    fn addressed(&self, session: &FullJid) -> Stanza {
+        let stanza = self.stanza.clone();
+        let is_talk = stanza.message_type() == MessageType::Groupchat;
+        match self.reach {
+            Reach::Only(_) if is_talk => stanza.with_to(session.clone()),
+            _ => stanza,
+        }
+    }
+
     fn hand_to<H: Host>(&self, host: &H, session: &FullJid, holders: Option<&Holders>) -> bool {
         host.deliver(Delivery {
             session: session.clone(),
-            stanza: self.stanza.clone(),
+            stanza: self.addressed(session),
             fate: self.fate,
             holders: holders.cloned(),
             by: self.by,

@@ -96,7 +96,8 @@ fn what_is_said_comes_back_once_to_each_session_with_the_id_of_its_sender() {
     phone.send(talk("m1", "hi"));
     bob.send(talk("m2", "hello"));
     for session in [&phone, &desk, &bob] {
-        session.expect(talked("Alice", "m1", "hi"));
+        let said = session.expect(talked("Alice", "m1", "hi")).stanza;
+        assert_eq!(said.to(), Some(&**session.jid()));
         session.expect(talked("Bob", "m2", "hello"));
     }
     house.w.finish();
