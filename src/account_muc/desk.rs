@@ -12,6 +12,7 @@ use crate::flow::{Emit, EmitKind, Entropy, Incident, Original as Outcomes, Outco
 use crate::middleware::{Pending, PendingLimits, panic_text, report};
 use crate::stanza::{Stanza, Time};
 
+use super::layer::NAME;
 use super::machine::{self, Answer, Asked, Command, Exit, Machine, Original, Turn};
 use super::options::Options;
 use super::pool::Pool;
@@ -283,7 +284,7 @@ impl Desk {
             Err(panic) => panic_text(&*panic),
         };
         lock(&self.unwritten).insert((account.clone(), room.clone()));
-        Err(Incident::new("account_muc", Stage::Event, what))
+        Err(Incident::new(NAME, Stage::Event, what))
     }
 
     /// Tries again what could not be written.

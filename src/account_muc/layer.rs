@@ -1,27 +1,24 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use futures::future::join_all;
 use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::{
-    Bookmarks, Drop, Emit, EmitKind, Entity, Entropy, Envelope, Event, Incident, Occupancy,
-    Original, Outcome, Reach, Route, Stage,
+    Bookmark, Bookmarks, Emit, Entity, Entropy, Envelope, Event, Occupancy, Original, Outcome,
+    Route,
 };
-use crate::middleware::{
-    Fault, Feature, Next, OnFailure, PendingLimits, Shell, panic_text, report,
-};
-use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time, Type, ns};
+use crate::middleware::{Fault, Feature, Next, OnFailure, PendingLimits, Shell, report};
+use crate::stanza::{Kind, Stanza, Time, Type, ns};
 
-use super::desk::{Desk, Done, Seated};
+use super::desk::{Desk, Done};
 use super::inbox::{Inbox, Wish};
-use super::machine::{self, Answer, Asked, Exit, Machine};
+use super::machine::Machine;
 use super::options::Options;
-use super::outward::{self, Sent};
+use super::outward;
+use super::passes::handed_over;
 use super::port::{SeatError, SeatStore};
-use super::table::TooManyRooms;
 
 /// The layer of this module: [`AccountMuc`] in its shell.
 ///
@@ -31,12 +28,12 @@ pub type AccountMucLayer = Shell<AccountMuc>;
 
 /// The feature of this module; its documentation has the rules.
 pub struct AccountMuc {
-    desk: Desk,
+    pub(super) desk: Desk,
     inbox: Arc<Inbox>,
     bookmarks: Option<Arc<dyn Bookmarks>>,
 }
 
-const NAME: &str = "account_muc";
+pub(super) const NAME: &str = "account_muc";
 
 impl AccountMucLayer {
     /// The layer with its defaults: seats in `store`, ids from `entropy`.
@@ -224,239 +221,41 @@ impl AccountMuc {
                 && stanza.mentions(ns::MUC_USER))
     }
 
-    /// What a session sends goes on in the account's lane: there stands what
-    /// the room sends, and a replay must not cross it.
-    async fn hand_over(
-        &self,
-        session: &FullJid,
-        envelope: Envelope,
-        next: Next,
-    ) -> Result<Outcome, Fault> {
-        let Some(mut stanza) = envelope.as_stanza().cloned() else {
-            return next.run(envelope).await;
-        };
-        let account = session.to_bare();
-        if outward::is_pam(session, &stanza) {
-            // To nobody is to the own account (RFC 6120 §10.3.3).
-            stanza.set_to(Some(account.clone().into()));
-        }
-        let handed = match outward::read(session, &stanza, envelope.at) {
-            Sent::Join(join) => self.desk.expect(envelope.at, &account, &join.occupant),
-            Sent::LeavesAll => {
-                // It goes its own way as well: contacts are to hear of it.
-                let outcome = next.run(envelope).await?;
-                return Ok(outcome.with(handed_over(session, stanza)));
-            }
-            Sent::Faulty(condition) => {
-                let request = stanza.with_from(session.clone());
-                return Ok(Outcome::refused(&request, condition));
-            }
-            _ => {
-                let to = stanza.to().cloned();
-                if let Some(room) = to.filter(|room| *room != account) {
-                    self.desk.table.visit(&account, &room, |machine| {
-                        machine.hand_over(envelope.at);
-                    });
-                }
-                Ok(())
-            }
-        };
-        Ok(match handed {
-            Ok(()) => Outcome::of(Original::Routed).with(handed_over(session, stanza)),
-            Err(TooManyRooms(_)) => {
-                let error = StanzaError::from(Condition::ResourceConstraint)
-                    .with_type(ErrorType::Wait)
-                    .with_by(account);
-                Outcome::refused(&stanza.with_from(session.clone()), error)
-            }
-        })
-    }
-
-    /// What a session has sent, in the account's lane.
-    async fn outward(
-        &self,
-        account: &BareJid,
-        mut envelope: Envelope,
-        next: Next,
-    ) -> Result<Outcome, Fault> {
-        let at = envelope.at;
-        let sent = envelope.as_stanza().cloned().and_then(|stanza| {
-            let session = stanza.from()?.try_as_full().ok()?.clone();
-            Some((session, stanza))
-        });
-        let Some((session, stanza)) = sent else {
-            return next.run(envelope).await;
-        };
-        let seated = match outward::read(&session, &stanza, at) {
-            Sent::LeavesAll => {
-                let done = self.desk.leave_all(at, account, &session).await;
-                return Ok(done.into_outcome());
-            }
-            Sent::Parts(room) => return Ok(self.part(at, account, &room, &stanza).await),
-            Sent::Faulty(condition) => return Ok(Outcome::refused(&stanza, condition)),
-            Sent::Nothing => Seated::default(),
-            Sent::Join(join) => {
-                let room = join.occupant.clone();
-                self.desk
-                    .take_over(at, account, &room, |machine, turn| machine.join(turn, join))
-                    .await
-            }
-            sent => {
-                let Some(to) = stanza.to() else {
-                    return next.run(envelope).await;
-                };
-                self.desk
-                    .take_over(at, account, to, |machine, turn| match sent {
-                        Sent::Shows(seat) => machine.session_shows(turn, &session, &seat, &stanza),
-                        Sent::Leaves => {
-                            machine.leave(turn, &session, Exit::Explicit(stanza.id()));
-                        }
-                        Sent::Says => machine.session_says(turn, &session, &stanza),
-                        _ => machine.session_asks(turn, &session, &stanza),
-                    })
-                    .await
-            }
-        };
-        let mut done = seated.done;
-        // What goes to the room takes the original's way, so that it keeps
-        // its place among what the session sends.
-        let goes = match seated.original {
-            machine::Original::TakenIn => done.first_to_room().map(|stanza| (stanza, None)),
-            machine::Original::Becomes(stanza) => Some((stanza, Some(session))),
-            _ => Some((stanza, Some(session))),
-        };
-        let Some((stanza, session)) = goes else {
-            return Ok(done.into_outcome());
-        };
-        if let Some(session) = session {
-            // Further in it is a session's, as carbons and archive have it.
-            envelope.route = Route::FromSession(session);
-        }
-        envelope.what = crate::flow::What::Stanza(stanza);
-        let outcome = next.run(envelope).await?;
-        Ok(done.besides(outcome))
-    }
-
-    /// MUC2-PAM `<part/>`: the account leaves, for all its sessions.
-    async fn part(&self, at: Time, account: &BareJid, room: &BareJid, request: &Stanza) -> Outcome {
-        if !self.desk.table.known(account, room) {
-            return Outcome::refused(request, Condition::ItemNotFound);
-        }
-        let seated = self.desk.visit(at, account, room, Machine::depart).await;
-        let outcome = Outcome::answered(request.reply().with_from(account.clone()));
-        seated.done.besides(outcome)
-    }
-
-    /// What a room sends to the account.
-    ///
-    /// Whatever breaks here is reported and ends here: an error that went back
-    /// would expel the account (decision 16), and sessions that are not in the
-    /// room must not get what is not for them.
-    async fn inward(
-        &self,
-        account: &BareJid,
-        mut envelope: Envelope,
-        next: Next,
-    ) -> Result<Outcome, Fault> {
-        let at = envelope.at;
-        let Some(stanza) = envelope.as_stanza().cloned() else {
-            return next.run(envelope).await;
-        };
-        let Some(room) = stanza.from() else {
-            return next.run(envelope).await;
-        };
-        if stanza.is_response() {
-            return Ok(self.answered(at, account, &stanza).await);
-        }
-        let visited = self.desk.visit(at, account, room, |machine, turn| {
-            catch_unwind(AssertUnwindSafe(|| match stanza.kind() {
-                Kind::Presence => machine.room_shows(turn, &stanza),
-                Kind::Message => machine.room_says(turn, &stanza),
-                Kind::Iq => machine.occupant_asks(turn, &stanza),
-            }))
-        });
-        let mut seated = visited.await;
-        match seated.result.take() {
-            Some(Ok(())) => {}
-            Some(Err(panic)) => {
-                let mut incident = Incident::new(NAME, Stage::Before, panic_text(&*panic));
-                incident.panicked = true;
-                let mut outcome = Outcome::dropped(Drop::Filtered);
-                report(&mut outcome, incident);
-                return Ok(outcome);
-            }
-            // Forgotten between two looks, or never known.
-            None if stanza.kind() == Kind::Presence => {
-                return Ok(self.desk.stranger(at, account, &stanza).into_outcome());
-            }
-            None => return next.run(envelope).await,
-        }
-        match seated.original {
-            machine::Original::TakenIn | machine::Original::Becomes(_) => {
-                return Ok(seated.done.into_outcome());
-            }
-            machine::Original::GoesOn => {}
-            machine::Original::Reaches(sessions) => envelope.facts.reach = Reach::Only(sessions),
-        }
-        let outcome = next.run(envelope).await?;
-        Ok(seated.done.besides(outcome))
-    }
-
-    /// The answer to a request that was sent in the account's name.
-    async fn answered(&self, at: Time, account: &BareJid, answer: &Stanza) -> Outcome {
-        match self.desk.answered(account, answer) {
-            Some(Asked::Session { session, id }) => {
-                let answer = machine::answer_for(&session, &id, answer);
-                Outcome::of(Original::Consumed).with(Emit::copy(session, answer))
-            }
-            Some(Asked::SelfPing { room }) => {
-                let answer = Answer::read(answer);
-                let seated = self
-                    .desk
-                    .visit(at, account, &room, |machine, turn| {
-                        machine.ping_answered(turn, answer);
-                    })
-                    .await;
-                seated.done.into_outcome()
-            }
-            // To a request that nobody sent, or too late.
-            None => Outcome::dropped(Drop::NobodyMeant),
-        }
-    }
-
     /// Does what bookmarks and the host wanted since the last tick.
     async fn grant(&self, at: Time) -> Done {
-        let wishes = self
-            .inbox
-            .take()
-            .into_iter()
-            .map(|((account, room), wish)| async move {
-                let Wish::Bookmark(bookmark) = wish else {
-                    let leave = |machine: &mut machine::Machine, turn: &mut machine::Turn<'_>| {
-                        machine.unbookmarked(turn);
-                    };
-                    return self.desk.visit(at, &account, &room, leave).await.done;
-                };
-                let name = outward::name_of(&account);
-                let nick = bookmark.nick.as_deref().unwrap_or(name);
-                if bookmark.autojoin
-                    && let Ok(seat) = room.with_resource_str(nick)
-                {
-                    // Beyond the bound of rooms, the bookmark is not followed.
-                    let _ = self.desk.expect(at, &account, &seat);
+        let wishes = self.inbox.take().into_iter();
+        let granted = wishes.map(|((account, room), wish)| async move {
+            match wish {
+                Wish::Bookmark(bookmark) => self.follow(at, &account, &bookmark).await,
+                Wish::Leave => {
+                    let leaving = self.desk.visit(at, &account, &room, Machine::unbookmarked);
+                    leaving.await.done
                 }
-                self.desk
-                    .take_over(at, &account, &room, |machine, turn| {
-                        machine.bookmarked(turn, &bookmark);
-                    })
-                    .await
-                    .done
-            });
+            }
+        });
         let mut all = Done::default();
-        for done in join_all(wishes).await {
+        for done in join_all(granted).await {
             all.extend(done);
         }
         all
+    }
+
+    /// Does what a bookmark wants.
+    async fn follow(&self, at: Time, account: &BareJid, bookmark: &Bookmark) -> Done {
+        let name = outward::name_of(account);
+        let nick = bookmark.nick.as_deref().unwrap_or(name);
+        if bookmark.autojoin
+            && let Ok(seat) = bookmark.room.with_resource_str(nick)
+        {
+            // Beyond the bound of rooms, the bookmark is not followed.
+            let _ = self.desk.expect(at, account, &seat);
+        }
+        let following = self
+            .desk
+            .take_over(at, account, &bookmark.room, |machine, turn| {
+                machine.bookmarked(turn, bookmark);
+            });
+        following.await.done
     }
 
     /// Whoever logs in finds the account in the rooms that are to be joined
@@ -474,16 +273,6 @@ impl AccountMuc {
         }
         Ok(())
     }
-}
-
-/// The same stanza in the account's lane, where [`AccountMuc::outward`] takes
-/// it. It does not count as this layer's work, since it has done none yet.
-fn handed_over(session: &FullJid, stanza: Stanza) -> Emit {
-    let stanza = stanza.with_from(session.clone());
-    let mut emit = Emit::new_at(Route::FromAccount(session.to_bare()), stanza);
-    debug_assert!(matches!(emit.kind, EmitKind::New(_)));
-    emit.by = Some(NAME);
-    emit
 }
 
 impl fmt::Debug for AccountMuc {

@@ -150,6 +150,7 @@ mod machine;
 mod muc;
 mod options;
 mod outward;
+mod passes;
 mod pool;
 mod port;
 mod table;

@@ -2,7 +2,7 @@
 
 use jid::{BareJid, FullJid, Jid};
 
-use crate::stanza::{Condition, Kind, Stanza, Time, Type, ns};
+use crate::stanza::{Condition, ElementRef, Kind, Stanza, Time, Type, ns};
 
 use super::machine::{Join, Reply, Wanted, priority, shown};
 
@@ -48,9 +48,7 @@ fn presence(session: &FullJid, stanza: &Stanza, at: Time) -> Sent {
             Some(x) => Sent::Join(Join {
                 session: session.clone(),
                 occupant: occupant.clone(),
-                password: x
-                    .child("password", ns::MUC)
-                    .map(crate::stanza::ElementRef::text),
+                password: x.child("password", ns::MUC).map(ElementRef::text),
                 history: Wanted::read(Some(x), at),
                 presence: shown(stanza),
                 priority: priority(stanza),
@@ -100,7 +98,7 @@ fn pam(session: &FullJid, iq: &Stanza) -> Sent {
     };
     let nickname = join
         .child("nickname", ns::MUC2)
-        .map(crate::stanza::ElementRef::text)
+        .map(ElementRef::text)
         .filter(|nickname| !nickname.is_empty());
     let nickname = nickname.as_deref().unwrap_or_else(|| name_of(session));
     let Ok(occupant) = room.with_resource_str(nickname) else {
@@ -109,9 +107,7 @@ fn pam(session: &FullJid, iq: &Stanza) -> Sent {
     Sent::Join(Join {
         session: session.clone(),
         occupant,
-        password: join
-            .child("password", ns::MUC2)
-            .map(crate::stanza::ElementRef::text),
+        password: join.child("password", ns::MUC2).map(ElementRef::text),
         history: Wanted::none(),
         presence: Stanza::presence(),
         priority: 0,

@@ -246,12 +246,12 @@ impl Machine {
             joining.waiting = refused;
             self.refuse(turn, joining.waiting, error);
             return match others {
-                others if others.is_empty() => self.out_or_lost(turn, error, &joining.resync, 0),
+                others if others.is_empty() => self.out_or_lost(turn, error, joining.resync, 0),
                 others => self.try_password(turn, others, joining.resync),
             };
         }
         self.refuse(turn, joining.waiting, error);
-        self.out_or_lost(turn, error, &joining.resync, joining.tries);
+        self.out_or_lost(turn, error, joining.resync, joining.tries);
     }
 
     fn try_password(&mut self, turn: &mut Turn<'_>, others: Vec<Waiting>, resync: bool) {
@@ -265,8 +265,8 @@ impl Machine {
     }
 
     /// Who was never in is out. Who was in keeps the seat if there is hope.
-    fn out_or_lost(&mut self, turn: &mut Turn<'_>, error: &StanzaError, resync: &bool, tries: u32) {
-        if *resync && may_pass(error) {
+    fn out_or_lost(&mut self, turn: &mut Turn<'_>, error: &StanzaError, resync: bool, tries: u32) {
+        if resync && may_pass(error) {
             self.lose(turn, tries + 1);
         } else {
             self.cast_out(turn);

@@ -1,8 +1,8 @@
 //! What is said, both ways, and errors about it (XEP-0045 §7.4, §7.5, §8.1).
 
-use jid::FullJid;
+use jid::{FullJid, Jid};
 
-use crate::stanza::{Condition, MessageType, Stanza};
+use crate::stanza::{Condition, ElementRef, MessageType, Stanza, Time, ns};
 
 use super::super::muc::{self, Said};
 use super::{Machine, Original, Own, Phase, Subject, Turn};
@@ -55,7 +55,7 @@ impl Machine {
         if muc::is_subject(message) {
             return self.subject_is(turn, message, settling, said_at.unwrap_or(turn.at));
         }
-        if message.from().is_some_and(jid::Jid::is_bare) {
+        if message.from().is_some_and(Jid::is_bare) {
             self.take_flags(&Said::read(message));
         }
         if is_old {
@@ -75,7 +75,7 @@ impl Machine {
     ///
     /// Deliberately: the digest gives history to newcomers only, and then
     /// nobody would ever show what is said during a netsplit.
-    fn was_said(&mut self, turn: &mut Turn<'_>, message: &Stanza, at: crate::stanza::Time) {
+    fn was_said(&mut self, turn: &mut Turn<'_>, message: &Stanza, at: Time) {
         let is_news = self.keep(turn, message, at);
         turn.original = match self.settled() {
             settled if is_news && !settled.is_empty() => Original::Reaches(settled),
@@ -84,13 +84,7 @@ impl Machine {
     }
 
     /// The subject, which comes after the history (§7.1) and whenever it changes.
-    fn subject_is(
-        &mut self,
-        turn: &mut Turn<'_>,
-        message: &Stanza,
-        settling: bool,
-        at: crate::stanza::Time,
-    ) {
+    fn subject_is(&mut self, turn: &mut Turn<'_>, message: &Stanza, settling: bool, at: Time) {
         let before = self.settled();
         let kept = turn.pool.keep_with_id(message);
         let is_news = match (&self.subject, kept.stanza()) {
@@ -144,7 +138,7 @@ impl Machine {
             let found = self.sent.iter().position(|(sent, _)| **sent == *id)?;
             self.sent.remove(found)
         });
-        let to_room = error.from().is_some_and(jid::Jid::is_bare);
+        let to_room = error.from().is_some_and(Jid::is_bare);
         match sender {
             Some((_, session)) => turn.tell(&session, error.clone()),
             None => turn.tell_all(self.sessions(), error.clone()),
@@ -167,9 +161,9 @@ impl Machine {
     }
 
     /// Keeps what newcomers are to get. Says whether it is news.
-    fn keep(&mut self, turn: &Turn<'_>, message: &Stanza, at: crate::stanza::Time) -> bool {
+    fn keep(&mut self, turn: &Turn<'_>, message: &Stanza, at: Time) -> bool {
         let limits = &turn.options.limits;
-        let is_talk = message.has_body() || message.mentions(crate::stanza::ns::EME);
+        let is_talk = message.has_body() || message.mentions(ns::EME);
         if !is_talk || message.wire_len() > limits.message {
             return true;
         }
@@ -200,7 +194,7 @@ impl Machine {
 
 fn subject(message: &Stanza) -> String {
     message
-        .child("subject", crate::stanza::ns::CLIENT)
-        .map(crate::stanza::ElementRef::text)
+        .child("subject", ns::CLIENT)
+        .map(ElementRef::text)
         .unwrap_or_default()
 }

@@ -1,6 +1,6 @@
 //! What occupants show, ours included (XEP-0045 §7.2.2, §7.7).
 
-use jid::FullJid;
+use jid::{BareJid, FullJid};
 
 use crate::stanza::{Element, Kind, Stanza, Type, ns};
 
@@ -163,7 +163,7 @@ impl Machine {
 
 /// A room that the account is not in believes that it is: it is told
 /// otherwise. Anything else from such a room is nobody's (case 35).
-pub(crate) fn ghost(account: &jid::BareJid, turn: &mut Turn<'_>, presence: &Stanza) {
+pub(crate) fn ghost(account: &BareJid, turn: &mut Turn<'_>, presence: &Stanza) {
     let available = presence.type_().is_none();
     let Some(occupant) = presence.from().filter(|from| from.is_full()) else {
         return;
