@@ -8,6 +8,7 @@ mod house;
 use allocation_counter::measure;
 use futures::FutureExt;
 use tower_service::Service;
+use tower_xmpp::stanza::Stanza;
 
 #[test]
 fn what_concerns_nobody_passes_five_layers_without_an_allocation() {
@@ -19,6 +20,39 @@ fn what_concerns_nobody_passes_five_layers_without_an_allocation() {
             assert!(outcome.is_some_and(|outcome| outcome.is_ok()), "{kind}");
         });
         assert_eq!(spent.count_total, 0, "{kind}: {spent:?}");
+    }
+}
+
+/// What the last of so many copies of a message of this weight costs.
+fn last_copy(copies: usize, body: usize) -> (u64, u64) {
+    let [fewer, more] = [copies - 1, copies].map(|copies| {
+        let sessions = house::sessions(copies + 1);
+        let bottom = house::OneSession(sessions[0].clone());
+        let mut stack = house::carbons(&sessions, bottom);
+        let message = format!(
+            "<message from='bob@b.example/x' to='alice7@a.example' type='chat' id='m1'>\
+             <body>{}</body></message>",
+            "x".repeat(body)
+        );
+        let stanza = Stanza::parse(message.as_bytes()).expect("XML");
+        let envelope = house::inward(stanza);
+        measure(|| {
+            let outcome = stack.call(envelope).now_or_never();
+            let outcome = outcome.expect("nothing waits").expect("nothing breaks");
+            assert_eq!(outcome.emits.len(), copies);
+        })
+    });
+    let bytes = more.bytes_total - fewer.bytes_total;
+    (more.count_total - fewer.count_total, bytes)
+}
+
+#[test]
+fn all_copies_of_a_message_share_one_body() {
+    // Not at a power of two, where the list of what is sent grows.
+    for copies in [3, 7, 11] {
+        let (light, heavy) = (last_copy(copies, 10), last_copy(copies, 30_000));
+        assert_eq!(light, heavy, "copy {copies}: allocations and bytes");
+        assert!(light.1 < 1_000, "copy {copies}: {light:?}");
     }
 }
 

@@ -1,11 +1,20 @@
 //! What copies cost: `cargo bench --bench stack -- fork`.
 
+#[path = "../../tests/common/house.rs"]
+#[allow(dead_code, reason = "the tests of the conductor use the rest")]
+mod host;
+
 use divan::{Bencher, black_box};
+use futures::FutureExt;
+use futures::future::join_all;
 use tower_service::Service;
 use tower_xmpp::flow::{EmitKind, Envelope, Route};
 use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::host::{Router, Settings, conduct};
 use tower_xmpp::middleware::Feature;
-use tower_xmpp::stanza::{Form, Stanza, Time};
+use tower_xmpp::stanza::{Element, Form, Stanza, Time, ns};
+
+use host::House;
 
 use super::{chat, house, now};
 
@@ -29,6 +38,46 @@ fn concerns_nobody(bencher: Bencher<'_, '_>, kind: &str) {
     let layer = populated();
     let envelope = nobodys(kind);
     bencher.bench_local(|| layer.feature().concerns(black_box(&envelope)));
+}
+
+/// What is decided to be shared with nobody: how much more than the bottom the
+/// layer costs that looked at it in each session's mode.
+#[divan::bench(args = MODES, sample_size = 1_000)]
+fn decides_to_share_with_nobody(bencher: Bencher<'_, '_>, mode: &str) {
+    let sessions = house::sessions(3);
+    let mut stack = house::forking(&sessions, mode, house::OneSession(sessions[0].clone()));
+    // For one session, and out of every mode.
+    let mut stanza = chat().with_to(sessions[0].clone());
+    for (name, namespace) in [("private", ns::CARBONS), ("im-ng", ns::IM_NG)] {
+        stanza.push(Element::new(name, namespace));
+    }
+    let envelope = house::inward(stanza);
+    bencher
+        .with_inputs(|| envelope.clone())
+        .bench_local_values(|envelope| now(stack.call(envelope)));
+}
+
+const MODES: [&str; 4] = [ns::CARBONS, ns::MR2, ns::GOAL, ns::IM_NG];
+
+/// From the entrance to the last outbox: driver, layer, router, one delivery
+/// and a copy for each of the other devices.
+#[divan::bench(args = [1, 3, 10], sample_size = 100)]
+fn end_to_end(bencher: Bencher<'_, '_>, devices: usize) {
+    let sessions = house::sessions(devices + 1);
+    let host = House::of(&sessions);
+    let stack = house::carbons(&sessions, Router::new(host.clone()));
+    let (conductor, drivers) = conduct(stack, host.clone(), Settings::default());
+    let mut driver = Box::pin(join_all(drivers));
+    let envelope = house::inward(chat().with_to(sessions[0].clone()));
+    bencher
+        .with_inputs(|| envelope.clone())
+        .bench_local_values(|envelope| {
+            conductor.post(envelope);
+            assert!((&mut driver).now_or_never().is_none(), "it never ends");
+            let delivered = std::mem::take(&mut *host.delivered.lock().expect("no poison"));
+            assert_eq!(delivered.len(), devices + 1);
+            delivered
+        });
 }
 
 /// One delivery, and a copy for each of the other devices.

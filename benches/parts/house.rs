@@ -133,10 +133,17 @@ pub fn archive() -> ArchiveLayer {
 }
 
 /// Fork alone, with carbons on at these sessions of Alice's.
-pub fn carbons<S>(
-    sessions: &[FullJid],
-    bottom: S,
-) -> impl Service<Envelope, Response = Outcome, Error = S::Error> + Clone
+pub fn carbons<S>(sessions: &[FullJid], bottom: S) -> <ForkLayer as Layer<S>>::Service
+where
+    S: Service<Envelope, Response = Outcome> + Clone + Send + 'static,
+    S::Future: Send,
+    S::Error: Send,
+{
+    forking(sessions, ns::CARBONS, bottom)
+}
+
+/// The same in the mode of this namespace.
+pub fn forking<S>(sessions: &[FullJid], mode: &str, bottom: S) -> <ForkLayer as Layer<S>>::Service
 where
     S: Service<Envelope, Response = Outcome> + Clone + Send + 'static,
     S::Future: Send,
@@ -144,14 +151,18 @@ where
 {
     let mut stack = ForkLayer::new().layer(bottom);
     for session in sessions {
-        assert!(block_on(stack.call(bound(session.clone()))).is_ok());
+        assert!(block_on(stack.call(bound_in(session.clone(), mode))).is_ok());
     }
     stack
 }
 
 /// A session is bound and has carbons on.
 pub fn bound(session: FullJid) -> Envelope {
-    let enabled = vec![ns::CARBONS.to_owned()];
+    bound_in(session, ns::CARBONS)
+}
+
+fn bound_in(session: FullJid, mode: &str) -> Envelope {
+    let enabled = vec![mode.to_owned()];
     let bound = Event::SessionBound { session, enabled };
     Envelope::event(Time::from_secs(0), bound)
 }
