@@ -14,6 +14,7 @@ use tracing::{Instrument, info, info_span, warn};
 use super::accounts::Accounts;
 use super::archives;
 use super::census::{Census, Counted};
+use super::clock;
 use super::entrance::Entrance;
 use super::options::Options;
 use super::seats;
@@ -182,6 +183,8 @@ impl Server {
         while self.accepting.join_next().await.is_some() {}
         self.clock.abort();
         self.entrance.expire_all_sessions().await;
+        let farewell = self.site.rooms.shut_down(clock::now());
+        self.conductor.carry_out(clock::now(), farewell);
         // The sessions have ended; what follows from it is finished.
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}

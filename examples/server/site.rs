@@ -35,8 +35,10 @@ pub struct Site {
 
 impl Site {
     pub async fn new(accounts: Accounts, storage: Storage) -> Result<Self, Failed> {
+        let rooms = BareJid::new(&format!("rooms.{}", accounts.domain()));
+        let rooms = rooms.expect("a label before a domain makes a domain");
         Ok(Self {
-            rooms: Rooms::new(accounts.domain()),
+            rooms: Rooms::load(rooms, storage.clone()).await?,
             blocks: Lists::load(storage.clone()).await?,
             accounts: Arc::new(accounts),
             sessions: Sessions::default(),

@@ -97,3 +97,92 @@ fn a_file_that_cannot_be_used_is_named_and_ends_the_server_with_status_1() {
         assert!(said.starts_with(&expected), "{said}");
     }
 }
+
+const ROOM: &str = "tea@rooms.example.org";
+
+async fn enter(client: &mut Client, nick: &str, inside: &str) -> Vec<tower_xmpp::stanza::Stanza> {
+    client
+        .send(&format!(
+            "<presence to='{ROOM}/{nick}'>\
+             <x xmlns='http://jabber.org/protocol/muc'>{inside}</x></presence>"
+        ))
+        .await;
+    let mut heard = vec![];
+    loop {
+        let stanza = client.stanza().await;
+        let is_last = stanza.is_error() || stanza.has_child("subject", "jabber:client");
+        heard.push(stanza);
+        if is_last {
+            return heard;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rooms_bookmarks_blocks_and_waiting_messages_survive_a_kill() {
+    let data = Data::new();
+    let mut server = data.server("--no-archive");
+    let address = server.address();
+    let mut alice = Client::available(address, "alice", "phone").await;
+    let occupant = |heard: &[tower_xmpp::stanza::Stanza]| {
+        let own = heard[0].child("occupant-id", "urn:xmpp:occupant-id:0");
+        own.unwrap().attr("id").unwrap().to_owned()
+    };
+    let before = occupant(&enter(&mut alice, "Alice", "").await);
+    for payload in [
+        "<query xmlns='http://jabber.org/protocol/muc#owner'>\
+         <x xmlns='jabber:x:data' type='submit'>\
+         <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>\
+         <field var='muc#roomconfig_persistentroom'><value>1</value></field>\
+         <field var='muc#roomconfig_membersonly'><value>1</value></field></x></query>",
+        "<query xmlns='http://jabber.org/protocol/muc#admin'>\
+         <item affiliation='member' jid='bob@example.org' nick='Bob'/></query>",
+    ] {
+        alice
+            .send(&format!("<iq type='set' id='q' to='{ROOM}'>{payload}</iq>"))
+            .await;
+    }
+    alice
+        .send(&format!(
+            "<message to='{ROOM}' type='groupchat' id='s'><subject>Leaves</subject></message>"
+        ))
+        .await;
+    while alice.stanza().await.id() != Some("s") {}
+    alice
+        .ask(
+            "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+             <publish node='n'><item id='i'><x xmlns='y'/></item></publish></pubsub></iq>",
+        )
+        .await;
+    alice
+        .ask(
+            "<iq type='set' id='b'><block xmlns='urn:xmpp:blocking'>\
+             <item jid='carol@example.org'/></block></iq>",
+        )
+        .await;
+    alice
+        .send("<message to='bob@example.org' id='m'><body>hi</body></message>")
+        .await;
+    alice.expect_nothing().await;
+    server.kill();
+
+    let mut server = data.server("--no-archive");
+    let address = server.address();
+    let mut alice = Client::bound(address, "alice", "phone").await;
+    let get = "<iq type='get' id='g'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
+               <items node='n'/></pubsub></iq>";
+    assert!(alice.ask(get).await.to_xml().contains("<item id='i'>"));
+    let get = "<iq type='get' id='g'><blocklist xmlns='urn:xmpp:blocking'/></iq>";
+    assert!(alice.ask(get).await.to_xml().contains("carol@example.org"));
+    let heard = enter(&mut alice, "Alice", "").await;
+    assert_eq!(occupant(&heard), before);
+    assert!(heard[0].to_xml().contains("affiliation='owner'"));
+    let subject = heard.last().unwrap().child("subject", "jabber:client");
+    assert_eq!(subject.unwrap().text(), "Leaves");
+    let mut bob = Client::available(address, "bob", "desk").await;
+    // Who becomes a member is told so by the room; that waited, too.
+    assert_eq!(bob.stanza().await.from().unwrap().as_str(), ROOM);
+    assert_eq!(bob.stanza().await.id(), Some("m"));
+    let heard = enter(&mut bob, "Bob", "").await;
+    assert!(!heard.last().unwrap().is_error());
+}

@@ -13,7 +13,6 @@ use tower_xmpp::flow::{Emit, Envelope, Fate, Original, Outcome, Route};
 use tower_xmpp::host::{Host, Place};
 use tower_xmpp::stanza::{Condition, Element, Kind, Stanza, StanzaError, Type, ns};
 
-use super::rooms;
 use super::site::Site;
 use super::storage::Failed;
 
@@ -49,7 +48,13 @@ pub async fn serve(site: &Site, envelope: &Envelope) -> Result<Outcome, Failed> 
         return Ok(Outcome::of(Original::Heard));
     };
     match (&envelope.route, stanza.kind()) {
-        (Route::ToRoom(_) | Route::Broadcast(_), _) => Ok(rooms::serve(site, envelope, stanza)),
+        (Route::ToRoom(_) | Route::Broadcast(_), _) => {
+            let served = site.rooms.serve(envelope, stanza).await?;
+            for event in served.events {
+                site.post(Envelope::event(envelope.at, event));
+            }
+            Ok(served.outcome)
+        }
         (Route::FromSession(session), Kind::Iq) if stanza.is_response() => {
             answered(site, session, stanza).await
         }

@@ -7,6 +7,8 @@ use jid::BareJid;
 
 use crate::flow::{Affiliation, Member};
 
+use super::SavedUser;
+
 /// The affiliation lists of one room, by bare JID. Nobody stands in it with
 /// the affiliation none.
 #[derive(Clone, Debug, Default)]
@@ -77,6 +79,38 @@ impl Affiliations {
         if let Some(entry) = self.0.get_mut(user) {
             entry.nick = nick;
         }
+    }
+
+    /// For a file: sorted by address.
+    pub(super) fn saved(&self) -> Vec<SavedUser> {
+        self.0
+            .iter()
+            .map(|(jid, entry)| SavedUser {
+                jid: jid.clone(),
+                affiliation: entry.affiliation,
+                nick: entry.nick.clone(),
+                reason: entry.reason.clone(),
+            })
+            .collect()
+    }
+
+    /// From a file.
+    pub(super) fn restored(users: Vec<SavedUser>) -> Self {
+        let entry = |user: SavedUser| {
+            let entry = Entry {
+                affiliation: user.affiliation,
+                nick: user.nick,
+                reason: user.reason,
+            };
+            (user.jid, entry)
+        };
+        Affiliations(
+            users
+                .into_iter()
+                .filter(|user| user.affiliation != Affiliation::None)
+                .map(entry)
+                .collect(),
+        )
     }
 
     /// For a snapshot: sorted by address.

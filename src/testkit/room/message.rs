@@ -52,6 +52,7 @@ impl Room {
         let message = self.reflected(turn, sender, stanza);
         let mut history = None;
         if subject.is_some() {
+            self.unsaved = true;
             self.lasting.subject = Some(Subject {
                 stanza: message.clone(),
                 at: turn.at,

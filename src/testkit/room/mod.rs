@@ -103,6 +103,7 @@ mod presence;
 mod privileges;
 mod refusal;
 mod register;
+mod saved;
 mod service;
 mod settings;
 mod state;
@@ -113,6 +114,7 @@ mod voice;
 pub use effect::{Broadcast, Effect, HistoryKey};
 pub use occupants::Role;
 pub use refusal::Refusal;
+pub use saved::{SavedRoom, SavedUser};
 pub use service::{Rooms, Seat};
 pub use settings::{
     Creation, Creators, Limits, OccupantIds, PrivateMessages, RegisteredNick, RoomConfig, Settings,

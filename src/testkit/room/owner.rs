@@ -40,6 +40,7 @@ impl Room {
         }
         let new = config::filled_in(&self.lasting.config, &filled, &turn.settings.limits)?;
         self.locked = false;
+        self.unsaved = true;
         self.answer(turn, stanza, stanza.reply())?;
         self.configure(turn, new);
         Ok(())
@@ -79,6 +80,7 @@ impl Room {
     fn configure(&mut self, turn: &mut Turn<'_>, new: RoomConfig) {
         let old = std::mem::replace(&mut self.lasting.config, new);
         self.changed();
+        self.unsaved = true;
         let new = &self.lasting.config;
         let mut codes = Vec::new();
         if old.logged != new.logged {

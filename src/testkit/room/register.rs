@@ -46,6 +46,7 @@ impl Room {
             Vec::new()
         };
         self.lasting.affiliations.set_nick(&user, Some(nick));
+        self.unsaved = true;
         self.changed();
         self.answer(turn, stanza, stanza.reply())?;
         // Who registers knows; only who is in the room is told of it there.
@@ -115,6 +116,7 @@ impl Room {
         user: &BareJid,
     ) -> Result<(), Refusal> {
         self.lasting.affiliations.set_nick(user, None);
+        self.unsaved = true;
         self.changed();
         let news = if self.affiliation(user) == Affiliation::Member {
             self.affiliate(turn, user, Affiliation::None, &Notice::default())

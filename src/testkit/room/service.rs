@@ -16,9 +16,9 @@ use super::{Refusal, Role, Settings};
 /// A multi-user chat service: all rooms of one domain.
 #[derive(Debug)]
 pub struct Rooms {
-    address: BareJid,
-    settings: Settings,
-    rooms: BTreeMap<BareJid, Room>,
+    pub(super) address: BareJid,
+    pub(super) settings: Settings,
+    pub(super) rooms: BTreeMap<BareJid, Room>,
 }
 
 /// One nick in a room, seen from the host.

@@ -23,6 +23,8 @@ pub(super) struct Room {
     pub(super) locked: bool,
     /// New, and its creator is about to enter.
     pub(super) created: bool,
+    /// What is lasting has changed, and nobody has asked yet.
+    pub(super) unsaved: bool,
     /// An owner has destroyed it.
     pub(super) destroyed: bool,
     revision: u64,
@@ -60,6 +62,7 @@ impl Room {
             occupants: Occupants::default(),
             locked: false,
             created: false,
+            unsaved: false,
             destroyed: false,
             revision: 0,
             audience: None,
@@ -131,6 +134,7 @@ impl Room {
     ) {
         let before = self.affiliation(user);
         self.lasting.affiliations.set(user, affiliation, reason);
+        self.unsaved = true;
         self.changed();
         if before != affiliation {
             turn.event(Event::AffiliationChanged {

@@ -1,7 +1,7 @@
 //! The owner's form, and the end of a room.
 
 use super::Hall;
-use super::hall::query;
+use super::hall::{ROOM, query};
 use crate::stanza::{Element, ns};
 
 #[test]
@@ -165,4 +165,42 @@ fn a_destroyed_room_is_told_to_each_of_itself_alone() {
         ]
     );
     assert_eq!(hall.join("bob/1", "Bob")[0], "* started");
+}
+
+#[test]
+fn a_persistent_room_is_saved_when_it_changes_and_restored_as_it_was() {
+    let mut hall = Hall::new();
+    let room = ROOM.parse().unwrap();
+    hall.joined("alice/1", "Alice");
+    assert!(hall.rooms.take_changed(&room));
+    // Temporary: nothing is to be kept.
+    assert!(hall.rooms.saved(&room).is_none());
+    hall.configure(
+        "alice/1",
+        &[
+            ("muc#roomconfig_persistentroom", "1"),
+            ("muc#roomconfig_passwordprotectedroom", "1"),
+            ("muc#roomconfig_roomsecret", "s&lt;e&amp;c"),
+        ],
+    );
+    assert!(hall.rooms.take_changed(&room));
+    hall.say("alice/1", "hello");
+    assert!(!hall.rooms.take_changed(&room));
+    hall.register("alice/1", "Alice");
+    hall.set_item(
+        "alice/1",
+        "<item jid='bob@a.example' affiliation='member'/>",
+    );
+    assert!(hall.rooms.take_changed(&room));
+
+    let saved = hall.rooms.saved(&room).unwrap();
+    let mut other = Hall::new();
+    assert!(other.rooms.restore(saved.clone()));
+    let again = other.rooms.saved(&room).unwrap();
+    assert_eq!(again.config.to_xml(), saved.config.to_xml());
+    assert_eq!(again.users, saved.users);
+    assert_eq!(again.users.len(), 2);
+    other.join_with("bob/1", "Bob", "<password>s&lt;e&amp;c</password>");
+    assert_eq!(other.present().len(), 1);
+    assert!(!other.rooms.restore(saved));
 }
