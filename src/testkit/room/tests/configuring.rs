@@ -189,7 +189,7 @@ fn a_persistent_room_is_saved_when_it_changes_and_restored_as_it_was() {
     hall.register("alice/1", "Alice");
     hall.set_item(
         "alice/1",
-        "<item jid='bob@a.example' affiliation='member'/>",
+        "jid='bob@a.example' affiliation='member'",
     );
     assert!(hall.rooms.take_changed(&room));
 
