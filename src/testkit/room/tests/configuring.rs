@@ -187,10 +187,7 @@ fn a_persistent_room_is_saved_when_it_changes_and_restored_as_it_was() {
     hall.say("alice/1", "hello");
     assert!(!hall.rooms.take_changed(&room));
     hall.register("alice/1", "Alice");
-    hall.set_item(
-        "alice/1",
-        "jid='bob@a.example' affiliation='member'",
-    );
+    hall.set_item("alice/1", "jid='bob@a.example' affiliation='member'");
     assert!(hall.rooms.take_changed(&room));
 
     let saved = hall.rooms.saved(&room).unwrap();
