@@ -38,6 +38,11 @@ impl Census {
         })
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.counts.lock().unwrap().all
+    }
+
     /// One more; `None` if there is not even time to tell it why not.
     pub fn add(self: &Arc<Self>, from: IpAddr) -> Option<Counted> {
         let mut counts = self.counts.lock().unwrap();
@@ -107,7 +112,7 @@ mod tests {
         assert_eq!(third, Some(Fault::TooManyFromThere));
         drop(two);
         assert_eq!(refused(&census, THERE).1, None);
-        assert_eq!(census.counts.lock().unwrap().all, 2);
+        assert_eq!(census.count(), 2);
     }
 
     #[test]

@@ -231,6 +231,14 @@ impl Entrance {
         }
     }
 
+    /// How many sessions there are, and how many of them wait for their
+    /// client.
+    pub fn sessions(&self) -> (usize, usize) {
+        let all = self.site.sessions.all();
+        let waiting = all.iter().filter(|session| session.is_hibernating());
+        (all.len(), waiting.count())
+    }
+
     /// Tells the layers, and what waits for its time, that time passes.
     pub async fn tick(&self) {
         let at = now();

@@ -24,6 +24,7 @@ mod blocking;
 mod census;
 mod clock;
 mod entrance;
+mod figures;
 pub(crate) mod options;
 pub(crate) mod random;
 mod rooms;
@@ -110,5 +111,8 @@ fn greet(options: &Options, server: &Server) {
             false => "ws",
         };
         println!("  or at {scheme}://{address}/xmpp-websocket");
+    }
+    if let Some(address) = server.metrics() {
+        println!("  figures are at http://{address}/metrics");
     }
 }

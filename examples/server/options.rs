@@ -70,6 +70,10 @@ pub struct Options {
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = parse_seconds)]
     pub uplink_patience: Duration,
 
+    /// Address at which Prometheus finds figures, at the path /metrics
+    #[arg(long, value_name = "ADDR")]
+    pub metrics: Option<SocketAddr>,
+
     /// What to log: error, warn, info, debug, trace, or a tracing filter
     #[arg(long, value_name = "LEVEL", default_value = "info")]
     pub log: String,

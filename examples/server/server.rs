@@ -16,6 +16,7 @@ use super::archives;
 use super::census::{Census, Counted};
 use super::clock;
 use super::entrance::Entrance;
+use super::figures;
 use super::options::Options;
 use super::seats;
 use super::site::Site;
@@ -49,12 +50,15 @@ pub enum CannotStart {
     Seats(#[from] seats::Unusable),
     #[error(transparent)]
     Tls(#[from] tls::Unusable),
+    #[error("cannot count: {0}")]
+    Figures(#[from] metrics_exporter_prometheus::BuildError),
 }
 
 /// A server that runs.
 pub struct Server {
     address: SocketAddr,
     websocket: Option<SocketAddr>,
+    metrics: Option<SocketAddr>,
     site: Arc<Site>,
     shutdown: watch::Sender<bool>,
     accepting: JoinSet<()>,
@@ -80,6 +84,12 @@ impl Server {
             Some(address) => Some(TcpListener::bind(address).await?),
             None => None,
         };
+        let figures = match options.metrics {
+            Some(address) => Some((TcpListener::bind(address).await?, figures::count()?)),
+            None => None,
+        };
+        let metrics = figures.as_ref().map(|(listener, _)| listener.local_addr());
+        let metrics = metrics.transpose()?;
         let websocket = websockets
             .as_ref()
             .map(TcpListener::local_addr)
@@ -117,6 +127,10 @@ impl Server {
         ));
         let census = Census::new(options.limits);
         let mut accepting = JoinSet::new();
+        if let Some((listener, handle)) = figures {
+            let (entrance, census) = (entrance.clone(), census.clone());
+            accepting.spawn(figures::show(listener, handle, entrance, census));
+        }
         if let Some(listener) = websockets {
             let entry = websocket::Entry {
                 entrance: entrance.clone(),
@@ -148,6 +162,7 @@ impl Server {
         Ok(Self {
             address,
             websocket,
+            metrics,
             site,
             shutdown,
             accepting,
@@ -168,6 +183,11 @@ impl Server {
     /// Where it listens for clients over WebSocket.
     pub fn websocket(&self) -> Option<SocketAddr> {
         self.websocket
+    }
+
+    /// Where it shows figures.
+    pub fn metrics(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Who may log in.

@@ -206,6 +206,11 @@ impl Session {
         has_expired
     }
 
+    /// Whether it waits for its client to come back.
+    pub fn is_hibernating(&self) -> bool {
+        matches!(self.state().link, Link::Hibernating(_))
+    }
+
     /// The client is back on another stream, says how much it got, and gets
     /// the rest again. `greet` tells it how much of its own arrived.
     pub fn resume(

@@ -1,7 +1,7 @@
 //! The server as a process of its own: its command line, what it tells the
 //! admin, and how it ends when it is told to.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 
@@ -41,6 +41,20 @@ impl Process {
         let mut lines = output.lines().map(Result::unwrap);
         let address = lines.find_map(|line| Some(line.split_once("listening on ")?.1.to_owned()));
         address.unwrap().parse().unwrap()
+    }
+
+    /// The same, and where it shows its figures.
+    fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
+        let output = BufReader::new(self.0.stdout.as_mut().unwrap());
+        let mut lines = output.lines().map(Result::unwrap);
+        let mut after = |mark: &str| {
+            let after = |line: String| Some(line.split_once(mark)?.1.to_owned());
+            lines.find_map(after).unwrap()
+        };
+        let address = after("listening on ").parse().unwrap();
+        let figures = after("figures are at http://");
+        let figures = figures.strip_suffix("/metrics").unwrap();
+        (address, figures.parse().unwrap())
     }
 
     pub fn signal(&self, name: &str) {
@@ -131,6 +145,41 @@ async fn the_log_tells_who_did_what_and_never_what_was_said() {
     }
 }
 
+/// What a question over HTTP is answered with.
+fn ask(address: SocketAddr, question: &str) -> String {
+    let mut socket = std::net::TcpStream::connect(address).unwrap();
+    socket.write_all(question.as_bytes()).unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn figures_tell_what_each_layer_did_and_how_many_clients_there_are() {
+    let mut process = Process::start(&format!("{LISTEN} --metrics 127.0.0.1:0"));
+    let (address, figures) = process.addresses();
+    let mut alice = Client::bound(address, "alice", "phone").await;
+    let mut bob = Client::bound(address, "bob", "desk").await;
+    alice
+        .send("<message to='bob@example.org/desk' type='chat'><body>hi</body></message>")
+        .await;
+    bob.stanza().await;
+    let answer = ask(figures, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
+    for figure in [
+        "server_connections 2",
+        "server_sessions 2",
+        "server_sessions_hibernating 0",
+        "tower_xmpp_layer_stanzas_total{layer=\"archive\"}",
+    ] {
+        assert!(answer.contains(figure), "{figure:?} is not in\n{answer}");
+    }
+    let elsewhere = ask(figures, "GET / HTTP/1.1\r\n\r\n");
+    assert!(elsewhere.starts_with("HTTP/1.0 404 "), "{elsewhere}");
+    process.signal("-TERM");
+    assert_eq!(process.end().0, Some(0));
+}
+
 #[test]
 fn options_that_cannot_be_served_end_the_server_with_the_reason() {
     for (options, reason) in [
@@ -157,6 +206,7 @@ fn the_help_names_every_option() {
         "--no-archive",
         "--uplink <TARGET>",
         "--uplink-patience <SECONDS>",
+        "--metrics <ADDR>",
         "--log <LEVEL>",
         "--tls-cert <FILE>",
         "--tls-key <FILE>",

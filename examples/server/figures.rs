@@ -1,0 +1,83 @@
+//! What `--metrics` shows: figures per layer from the library, and how many
+//! clients there are, in the form that Prometheus reads.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::time::timeout;
+use tracing::debug;
+
+use super::census::Census;
+use super::entrance::Entrance;
+
+/// How long a question and its answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long a question may be, in bytes.
+const LONGEST: usize = 8 * 1024;
+
+/// Begins to count, for the whole process.
+pub fn count() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    metrics::describe_gauge!("server_connections", "Client connections that are open.");
+    metrics::describe_gauge!("server_sessions", "Sessions, those that wait among them.");
+    metrics::describe_gauge!(
+        "server_sessions_hibernating",
+        "Sessions that wait for their client to come back."
+    );
+    Ok(handle)
+}
+
+/// Answers whoever asks, one after the other, until the server ends.
+pub async fn show(
+    listener: TcpListener,
+    handle: PrometheusHandle,
+    entrance: Arc<Entrance>,
+    census: Arc<Census>,
+) {
+    loop {
+        let socket = tokio::select! {
+            () = entrance.shutting_down() => return,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((socket, _)) = socket else { continue };
+        let (sessions, hibernating) = entrance.sessions();
+        set("server_connections", census.count());
+        set("server_sessions", sessions);
+        set("server_sessions_hibernating", hibernating);
+        handle.run_upkeep();
+        let told = timeout(PATIENCE, answer(socket, handle.render())).await;
+        debug!(?told, "somebody asked for figures");
+    }
+}
+
+/// As much of HTTP/1.0 as is needed: every question but one for `/metrics` is
+/// answered with 404.
+async fn answer(mut socket: TcpStream, figures: String) -> io::Result<()> {
+    let mut question = Vec::new();
+    while !question.windows(4).any(|end| end == b"\r\n\r\n") {
+        let read = socket.read_buf(&mut question).await?;
+        if read == 0 || question.len() > LONGEST {
+            return Ok(());
+        }
+    }
+    let (status, body) = match question.starts_with(b"GET /metrics ") {
+        true => ("200 OK", figures),
+        false => ("404 Not Found", String::new()),
+    };
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.0 {status}\r\nContent-Type: text/plain; version=0.0.4\r\n\
+         Content-Length: {length}\r\nConnection: close\r\n\r\n"
+    );
+    socket.write_all((head + &body).as_bytes()).await?;
+    socket.shutdown().await
+}
+
+fn set(name: &'static str, value: usize) {
+    metrics::gauge!(name).set(value as f64);
+}
