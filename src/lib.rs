@@ -11,6 +11,7 @@
 //!  archive    archive once, stamp, keep forged archive IDs out, answer queries
 //!  fork       every message on every client of the account
 //!  muc_offline  rooms write to members who are away
+//!  muc_push   rooms wake who believes to be there and is not
 //!  your own   a function, or a middleware::Feature
 //!  Router     RFC 6121 §8, sessions, other domains
 //!        │  Outcome: what became of the original, what to send besides
@@ -43,6 +44,7 @@
 //! | `account_muc` | `muc_offline` (account) | devices are woken for a room that the account is in, unless `muc_offline` is told who is where |
 //! | `muc_offline` (account) | `archive` | what is refused is archived |
 //! | a layer that stamps a room's messages | `muc_offline` (room) | what a room may not send at once goes without the stamp later |
+//! | `muc_offline` (room) | `muc_push` (room) | nothing: who is forwarded the message is notified as well |
 //! | Tower's `timeout`, `load_shed` | the first layer with effects | effects stay though the sender is told to try again |
 //!
 //! # Features
@@ -55,6 +57,7 @@
 //! | `archive` | [`archive`] and [`store::MemoryArchive`] |
 //! | `fork` | [`fork`] |
 //! | `muc-offline` | [`muc_offline`], both sides, and [`store::MemoryRegistrations`] |
+//! | `muc-push` | [`muc_push`], the room's side, and [`store::MemoryTargets`] |
 //! | `csi` | [`csi`]: [`host::Outbox`] can hold what can wait |
 //! | `sqlite` | `store::SqliteArchive`: archives in a file, SQLite compiled in |
 //! | `testkit` | [`testkit`] |
@@ -109,8 +112,15 @@ pub mod host;
 pub mod middleware;
 #[cfg(feature = "muc-offline")]
 pub mod muc_offline;
+#[cfg(feature = "muc-push")]
+pub mod muc_push;
 pub mod stanza;
-#[cfg(any(feature = "account-muc", feature = "archive", feature = "muc-offline"))]
+#[cfg(any(
+    feature = "account-muc",
+    feature = "archive",
+    feature = "muc-offline",
+    feature = "muc-push"
+))]
 pub mod store;
 #[cfg(feature = "testkit")]
 pub mod testkit;

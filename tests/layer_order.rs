@@ -17,8 +17,9 @@ use tower_xmpp::muc_offline::{
     FIELD, Limits, MucOfflineAccount, MucOfflineAccountLayer, MucOfflineRoom, Notify, Registration,
     Registrations, Settings,
 };
+use tower_xmpp::muc_push::MucPushRoomLayer;
 use tower_xmpp::stanza::{Condition, Element, Stanza, ns};
-use tower_xmpp::store::{MemoryArchive, MemoryRegistrations, MemorySeats};
+use tower_xmpp::store::{MemoryArchive, MemoryRegistrations, MemorySeats, MemoryTargets};
 use tower_xmpp::testkit::{Carbon, Session, Sessions, World, xml};
 
 const HI: &str = "<message><body>hi</body></message>";
@@ -449,6 +450,56 @@ fn a_strangers_groupchat_is_archived_if_muc_offline_is_inside_archive_and_not_ot
         ));
         bob.expect("<message type='error' id='m1'/>");
         assert_eq!(archived(&store), rows, "outside: {is_outside}");
+        w.finish();
+    }
+}
+
+#[test]
+fn who_is_away_is_written_to_and_notified_whichever_of_the_two_is_outside() {
+    for is_outside in [true, false] {
+        let w = World::new();
+        let store = Arc::new(MemoryRegistrations::default());
+        let opened = block_on(MucOfflineRoom::open(
+            store,
+            Settings::default(),
+            Limits::default(),
+        ));
+        let offline = Shell::of(opened.expect("memory does not fail"));
+        let targets = Arc::new(MemoryTargets::default());
+        let push = block_on(MucPushRoomLayer::open(targets, Arc::new(w.entropy())));
+        let push = push.expect("memory does not fail");
+        if is_outside {
+            let stack = ServiceBuilder::new().layer(offline).layer(push);
+            w.host("muc.example", stack);
+        } else {
+            let stack = ServiceBuilder::new().layer(push).layer(offline);
+            w.host("muc.example", stack);
+        }
+        w.rooms("muc.example").host("a.example", Shell::of(ToAll));
+        let bob = bob(&w);
+        bob.joins("room@muc.example/Bob");
+        let desk = w.session("alice@a.example/desk");
+        for request in [
+            format!(
+                "<query xmlns='jabber:iq:register'><x xmlns='jabber:x:data' type='submit'>\
+                 <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#register</value>\
+                 </field><field var='muc#register_roomnick'><value>Alice</value></field>\
+                 <field var='{FIELD}'><value>1</value></field></x></query>"
+            ),
+            format!("<enable xmlns='urn:xmpp:push:0' jid='{desk}' node='n'/>"),
+        ] {
+            desk.asks(xml!(
+                "<iq type='set' id='r' to='room@muc.example'>{request}</iq>"
+            ));
+        }
+        bob.send(xml!(
+            "<message to='room@muc.example' type='groupchat'><body>hi</body></message>"
+        ));
+        bob.expect(HI);
+        desk.expect_all([
+            HI,
+            "<iq type='set'><pubsub xmlns='http://jabber.org/protocol/pubsub'/></iq>",
+        ]);
         w.finish();
     }
 }

@@ -23,6 +23,7 @@ use crate::stanza::{MessageType, Stanza, Time};
 
 pub use super::registration_contract::registrations;
 pub use super::seat_contract::seats;
+pub use super::target_contract::targets;
 
 /// All rules of [`ArchiveStore`]; `empty` makes a new store for each.
 pub async fn archive<S, M>(mut empty: impl FnMut() -> M)

@@ -10,6 +10,7 @@
 //! | [`ArchiveStore`](crate::archive::ArchiveStore) | [`MemoryArchive`] | `SqliteArchive` |
 //! | [`SeatStore`](crate::account_muc::SeatStore) | [`MemorySeats`] | `SqliteSeats` |
 //! | [`Registrations`](crate::muc_offline::Registrations) | [`MemoryRegistrations`] | |
+//! | [`Targets`](crate::muc_push::Targets) | [`MemoryTargets`] | |
 
 #[cfg(feature = "testkit")]
 pub mod contract;
@@ -25,6 +26,10 @@ mod registrations;
 mod seat_contract;
 #[cfg(feature = "sqlite")]
 pub mod sqlite;
+#[cfg(feature = "testkit")]
+mod target_contract;
+#[cfg(feature = "muc-push")]
+mod targets;
 
 #[cfg(feature = "archive")]
 pub use memory::{MemoryArchive, MemoryArchiveLimits};
@@ -36,3 +41,5 @@ pub use registrations::MemoryRegistrations;
 pub use sqlite::SqliteSeats;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteArchive, SqliteError, SqliteSettings};
+#[cfg(feature = "muc-push")]
+pub use targets::MemoryTargets;

@@ -5,7 +5,7 @@ use tower_xmpp::archive::{ArchiveError, ArchiveStore, Direction, Page, Row};
 use tower_xmpp::muc_offline::{Registration, RegistrationError, Registrations};
 use tower_xmpp::stanza::Time;
 use tower_xmpp::store::{
-    MemoryArchive, MemoryArchiveLimits, MemoryRegistrations, MemorySeats, contract,
+    MemoryArchive, MemoryArchiveLimits, MemoryRegistrations, MemorySeats, MemoryTargets, contract,
 };
 
 #[test]
@@ -30,6 +30,11 @@ fn registrations_in_memory_keep_the_contract_and_their_bound() {
         matches!(refused, Err(RegistrationError::Full(1))),
         "{refused:?}"
     );
+}
+
+#[test]
+fn push_targets_in_memory_keep_the_contract() {
+    block_on(contract::targets(|| async { MemoryTargets::default() }));
 }
 
 #[test]

@@ -1,0 +1,227 @@
+//! What is asked, what is worth a notification, what an answer means. Pure.
+
+use jid::{BareJid, Jid};
+
+use crate::stanza::{
+    Condition, Element, ElementRef, ErrorType, MessageType, RawXml, Stanza, Type, ns,
+};
+
+use super::{Limits, Standing, Target};
+
+const PUBLISH_OPTIONS: &str = "http://jabber.org/protocol/pubsub#publish-options";
+const SUMMARY: &str = "urn:xmpp:push:summary";
+
+/// What a client asks of a room by IQ (XEP-0357 §5, §6).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ask {
+    /// To notify this target.
+    Enable(Target),
+    /// Not to notify it any more; without a node, whichever node it has.
+    Disable { jid: Jid, node: Option<String> },
+}
+
+/// What an answer to a notification means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Verdict {
+    /// It arrived.
+    Woken,
+    /// It never will: the registration ends.
+    Gone,
+    /// It did not, and so many times in a row end the registration.
+    Failed,
+    /// It may be better later: nothing is counted.
+    Later,
+}
+
+/// Which parts of a message a notification contains. Nothing by default: the
+/// target is told that there is something, and asks the room (XEP-0357 §9).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// `last-message-sender`: the occupant.
+    pub sender: bool,
+    /// `last-message-body`.
+    pub body: bool,
+}
+
+/// Whether a stanza is for [`read`].
+#[inline]
+pub(super) fn is_request(iq: &Stanza) -> bool {
+    iq.is_type(&Type::Set) && iq.mentions(ns::PUSH)
+}
+
+/// Reads a request. `None` if it is about something else.
+///
+/// 1. `jid` must be there and be an address; a node is at most
+///    [`Limits::node`] bytes, options at most [`Limits::options`]: else
+///    `bad-request`.
+/// 2. **Who may be notified**: a client or account of the asker's own, of whose
+///    bare JID it is. Others' get `forbidden`: a room must not be made to send
+///    IQs to strangers. A push service, which is a domain, needs a `secret`
+///    among the options, by which it knows who sent it: else `not-allowed`.
+pub(super) fn read(
+    request: &Stanza,
+    room: &BareJid,
+    asker: &Jid,
+    limits: &Limits,
+) -> Option<Result<Ask, Condition>> {
+    let payload = request.payload()?;
+    let enable = payload.is("enable", ns::PUSH);
+    if !enable && !payload.is("disable", ns::PUSH) {
+        return None;
+    }
+    Some(asked(payload, enable, room, asker, limits))
+}
+
+fn asked(
+    payload: ElementRef<'_>,
+    enable: bool,
+    room: &BareJid,
+    asker: &Jid,
+    limits: &Limits,
+) -> Result<Ask, Condition> {
+    let jid = payload.attr("jid").and_then(|jid| Jid::new(jid).ok());
+    let jid = jid.ok_or(Condition::BadRequest)?;
+    let node = payload.attr("node").map(str::to_owned);
+    if node.as_ref().is_some_and(|node| node.len() > limits.node) {
+        return Err(Condition::BadRequest);
+    }
+    if !enable {
+        return Ok(Ask::Disable { jid, node });
+    }
+    let options = payload.child("x", ns::DATA_FORMS);
+    let secret = options.is_some_and(|form| value(form, "secret").is_some());
+    let options = options.map(ElementRef::to_xml);
+    if options
+        .as_ref()
+        .is_some_and(|form| form.len() > limits.options)
+    {
+        return Err(Condition::BadRequest);
+    }
+    let account = asker.to_bare();
+    if jid.to_bare() != account {
+        if jid.node().is_some() || jid.is_full() {
+            return Err(Condition::Forbidden);
+        }
+        if !secret {
+            return Err(Condition::NotAllowed);
+        }
+    }
+    Ok(Ask::Enable(Target {
+        room: room.clone(),
+        account,
+        jid,
+        node,
+        options,
+    }))
+}
+
+/// Whether somebody of this standing may register; `None`: no such room.
+pub(super) fn may_register(standing: Option<Standing>) -> Result<(), Condition> {
+    match standing {
+        None => Err(Condition::ItemNotFound),
+        Some(standing) if standing.may_enter() => Ok(()),
+        Some(standing) if standing.members_only => match standing.affiliation {
+            crate::flow::Affiliation::Outcast => Err(Condition::Forbidden),
+            _ => Err(Condition::RegistrationRequired),
+        },
+        Some(_) => Err(Condition::Forbidden),
+    }
+}
+
+/// Whether a message that a room broadcasts wakes anybody: groupchat with
+/// something said in it, not what is for the moment only.
+pub fn wakes(message: &Stanza) -> bool {
+    message.message_type() == MessageType::Groupchat
+        && (message.has_body()
+            || message.has_child("encryption", ns::EME)
+            || message.has_child("encrypted", ns::OMEMO)
+            || message.has_child("encrypted", ns::OMEMO2))
+        && !message.has_child("no-store", ns::HINTS)
+}
+
+/// What an answer to a notification means.
+///
+/// | Answer | A client | Its account | A push service |
+/// |---|---|---|---|
+/// | result | [`Woken`](Verdict::Woken) | woken | woken |
+/// | error of type wait, `remote-server-timeout` | [`Later`](Verdict::Later) | later | later |
+/// | `remote-server-not-found` | [`Failed`](Verdict::Failed) | failed | failed |
+/// | `item-not-found` | [`Gone`](Verdict::Gone) | gone | failed |
+/// | any other error | gone | failed | failed |
+///
+/// Resources are random, so a client that is gone does not come back; an
+/// account whose server has the layer off for an hour does.
+pub fn judge(answer: &Stanza, target: &Target) -> Verdict {
+    let Some(error) = answer.error() else {
+        return Verdict::Woken;
+    };
+    let (is_client, is_direct) = (target.jid.is_full(), target.is_direct());
+    match error.condition {
+        _ if error.type_ == ErrorType::Wait => Verdict::Later,
+        Condition::RemoteServerTimeout => Verdict::Later,
+        Condition::RemoteServerNotFound => Verdict::Failed,
+        Condition::ItemNotFound if is_direct => Verdict::Gone,
+        _ if is_direct && is_client => Verdict::Gone,
+        _ => Verdict::Failed,
+    }
+}
+
+/// A notification (XEP-0357 §7), from the room.
+pub(super) fn notification(
+    target: &Target,
+    room: &BareJid,
+    id: &str,
+    message: &Stanza,
+    summary: &Summary,
+) -> Stanza {
+    let mut fields = vec![("FORM_TYPE", SUMMARY.to_owned())];
+    if !target.is_direct() {
+        fields.push(("message-count", "1".to_owned()));
+    }
+    if let (true, Some(from)) = (summary.sender, message.from()) {
+        fields.push(("last-message-sender", from.to_string()));
+    }
+    if let (true, Some(body)) = (summary.body, message.body_text()) {
+        fields.push(("last-message-body", body));
+    }
+    let mut notification = Element::new("notification", ns::PUSH);
+    // A client needs to be told nothing: it asks the room.
+    if fields.len() > 1 {
+        let form = Element::new("x", ns::DATA_FORMS).with_attr("type", "form");
+        let form = fields.into_iter().fold(form, |form, (var, value)| {
+            let value = Element::new("value", ns::DATA_FORMS).with_text(&value);
+            let field = Element::new("field", ns::DATA_FORMS).with_attr("var", var);
+            form.with_child(field.with_child(value))
+        });
+        notification.push(form);
+    }
+    let mut publish = Element::new("publish", ns::PUBSUB);
+    if let Some(node) = &target.node {
+        publish.set_attr("node", node);
+    }
+    let item = Element::new("item", ns::PUBSUB).with_child(notification);
+    let mut pubsub = Element::new("pubsub", ns::PUBSUB).with_child(publish.with_child(item));
+    let options = target.options.as_ref();
+    if let Some(form) = options.and_then(|form| RawXml::parse(form.as_bytes()).ok()) {
+        // Deliberately inside `<pubsub/>`, as XEP-0060 §7.1.5 has it; the
+        // example of XEP-0357 shows it beside.
+        let options = Element::new("publish-options", ns::PUBSUB);
+        pubsub.push(options.with_child(form.view().to_element()));
+    }
+    Stanza::iq(Type::Set, id)
+        .with_from(room.clone())
+        .with_to(target.jid.clone())
+        .with_child(pubsub)
+}
+
+/// The value of a field in a form of publish-options.
+fn value(form: ElementRef<'_>, var: &str) -> Option<String> {
+    let text = |var: &str| {
+        let mut fields = form.children();
+        let field = fields.find(|field| field.attr("var") == Some(var))?;
+        Some(field.child("value", ns::DATA_FORMS)?.text())
+    };
+    let is_options = text("FORM_TYPE").as_deref() == Some(PUBLISH_OPTIONS);
+    text(var).filter(|value| is_options && !value.is_empty())
+}

@@ -1,0 +1,370 @@
+//! Who is notified of which room, and where each notification stands. Pure.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jid::{BareJid, Jid};
+
+use crate::flow::{Affiliation, Snapshot};
+use crate::stanza::{Stanza, Time};
+
+use super::rules::{self, Verdict};
+use super::{Limits, Settings, Standing, Target};
+
+/// The rooms of one server that anybody wants to be notified of; a service
+/// stands for all its rooms.
+#[derive(Debug)]
+pub(super) struct Rooms {
+    limits: Limits,
+    /// None is empty; the oldest target first.
+    rooms: HashMap<BareJid, Vec<Entry>>,
+    targets: usize,
+    /// Who wrote what has not been broadcast yet, by room and id.
+    authors: VecDeque<(u64, BareJid)>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    target: Target,
+    state: State,
+    /// In a row.
+    failures: u32,
+    pause: Duration,
+}
+
+/// Where a target stands.
+///
+/// ```text
+///          message, absent            result
+///  Armed ─────────────────► Asked ───────────────► Woken
+///    ▲                      │   ▲                    │
+///    │          error: wait │   │ message, later     │
+///    │                      ▼   │                    │
+///    │                     Paused                    │
+///    └──────────── enters the room ──────────────────┘
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// The next message that it misses is told.
+    Armed,
+    /// It has been told under this id, and has not answered.
+    Asked { id: String, at: Time },
+    /// It knows; nothing more until it has been back.
+    Woken,
+    /// It could not be told; not again before this time.
+    Paused(Time),
+}
+
+/// A message that a room broadcasts.
+#[derive(Clone, Copy)]
+pub(super) struct Said<'a> {
+    pub(super) at: Time,
+    pub(super) snapshot: &'a Snapshot,
+    pub(super) audience: Option<&'a Arc<[Jid]>>,
+    pub(super) message: &'a Stanza,
+}
+
+/// What comes of it.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    /// Notifications to send.
+    pub(super) send: Vec<Stanza>,
+    /// Registrations that are over.
+    pub(super) over: Vec<Target>,
+}
+
+/// How many messages of all rooms may be on their way to their broadcast.
+const AUTHORS: usize = 1_024;
+/// How long an answer may take before the next message asks again.
+pub(super) const PATIENCE: Duration = Duration::from_secs(600);
+/// The first pause after an error, and the longest.
+const PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_600));
+
+impl Rooms {
+    pub(super) fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            rooms: HashMap::new(),
+            targets: 0,
+            authors: VecDeque::new(),
+        }
+    }
+
+    /// Whether one more target may be taken in.
+    pub(super) fn has_space(&self) -> bool {
+        self.targets < self.limits.total
+    }
+
+    /// Takes a target in as the newest of its account. Returns what made room
+    /// for it: the same with other options, or the oldest.
+    pub(super) fn put(&mut self, target: Target) -> Vec<Target> {
+        let entries = self.rooms.entry(target.room.clone()).or_default();
+        let mut gone: Vec<Entry> = entries
+            .extract_if(.., |entry| entry.target.is_same(&target))
+            .collect();
+        let own = |entry: &Entry| entry.target.account == target.account;
+        let mut many = entries.iter().filter(|entry| own(entry)).count();
+        while many >= self.limits.per_account
+            && let Some(oldest) = entries.iter().position(own)
+        {
+            gone.push(entries.remove(oldest));
+            many -= 1;
+        }
+        entries.push(Entry {
+            target,
+            state: State::Armed,
+            failures: 0,
+            pause: PAUSE.0,
+        });
+        self.targets = self.targets + 1 - gone.len();
+        gone.into_iter().map(|entry| entry.target).collect()
+    }
+
+    /// Forgets the targets of a room that this says yes to, and says which.
+    pub(super) fn remove(
+        &mut self,
+        room: &BareJid,
+        mut doomed: impl FnMut(&Target) -> bool,
+    ) -> Vec<Target> {
+        let Some(entries) = self.rooms.get_mut(room) else {
+            return Vec::new();
+        };
+        let gone: Vec<_> = entries
+            .extract_if(.., |entry| doomed(&entry.target))
+            .map(|entry| entry.target)
+            .collect();
+        self.targets -= gone.len();
+        if entries.is_empty() {
+            self.rooms.remove(room);
+        }
+        gone
+    }
+
+    /// The room has lost its occupants: whoever misses something is told.
+    pub(super) fn started(&mut self, room: &BareJid) {
+        for entry in self.entries_mut(room, |_| true) {
+            entry.state = State::Armed;
+        }
+    }
+
+    /// A session, or the account, is in the room now.
+    pub(super) fn entered(&mut self, room: &BareJid, seat: &Jid) {
+        let account = seat.to_bare();
+        let is_meant = |target: &Target| {
+            target.account == account && (target.jid == *seat || !target.jid.is_full())
+        };
+        let service = service(room);
+        for key in [room, &service] {
+            for entry in self.entries_mut(key, is_meant) {
+                entry.rest();
+            }
+        }
+    }
+
+    /// Somebody writes to the room: what comes of it is its own message.
+    pub(super) fn writes(&mut self, room: &BareJid, id: Option<&str>, author: BareJid) {
+        if self.authors.len() == AUTHORS {
+            self.authors.pop_front();
+        }
+        self.authors.push_back((number(room, id), author));
+    }
+
+    /// A room broadcasts a message. `new_id` makes ids for notifications.
+    pub(super) fn say(
+        &mut self,
+        said: Said<'_>,
+        settings: &Settings,
+        mut new_id: impl FnMut() -> String,
+    ) -> Told {
+        let address = &said.snapshot.room;
+        let mut told = Told::default();
+        let author = self.author(address, said.message.id());
+        if !rules::wakes(said.message) {
+            return told;
+        }
+        let present: Option<HashSet<&Jid>> = said.audience.map(|all| all.iter().collect());
+        let mentioned = settings
+            .mentions_only
+            .then(|| super::mentions::mentioned(said.message, said.snapshot));
+        for key in [address, &service(address)] {
+            let is_service = key != address;
+            for entry in self.entries_mut(key, |_| true) {
+                let target = &entry.target;
+                let standing = Standing {
+                    affiliation: said.snapshot.affiliation(&target.account),
+                    members_only: said.snapshot.members_only,
+                };
+                if standing.affiliation == Affiliation::Outcast && !is_service {
+                    told.over.push(target.clone());
+                    continue;
+                }
+                // Of a whole service, only rooms one belongs to.
+                let belongs = !is_service || standing.affiliation >= Affiliation::Member;
+                if !standing.may_enter() || !belongs || author.as_ref() == Some(&target.account) {
+                    continue;
+                }
+                if is_present(target, said.snapshot, present.as_ref()) {
+                    entry.rest();
+                    continue;
+                }
+                let is_unmentioned = mentioned
+                    .as_ref()
+                    .is_some_and(|mentioned| !mentioned.contains(&target.account));
+                if (is_unmentioned && !target.is_direct()) || !entry.is_due(said.at) {
+                    continue;
+                }
+                if let State::Asked { .. } = entry.state
+                    && entry.fails(said.at, settings.failures)
+                {
+                    told.over.push(entry.target.clone());
+                    continue;
+                }
+                let id = new_id();
+                let notification = rules::notification(
+                    &entry.target,
+                    address,
+                    &id,
+                    said.message,
+                    &settings.summary,
+                );
+                entry.state = State::Asked { id, at: said.at };
+                told.send.push(notification);
+            }
+        }
+        self.drop_all(&told.over);
+        told
+    }
+
+    /// Somebody answers a notification of this room. `None` if it is none of
+    /// ours; otherwise the registration, if it is over.
+    pub(super) fn answered(
+        &mut self,
+        at: Time,
+        room: &BareJid,
+        from: &Jid,
+        answer: &Stanza,
+        settings: &Settings,
+    ) -> Option<(Verdict, Option<Target>)> {
+        let asked = answer.id()?;
+        let service = service(room);
+        let judged = [room, &service].into_iter().find_map(|key| {
+            let mut entries = self.entries_mut(key, |target| target.jid == *from);
+            let entry = entries.find(|entry| entry.is_asked(asked))?;
+            let verdict = rules::judge(answer, &entry.target);
+            let is_over = entry.hears(at, verdict, settings.failures);
+            Some((verdict, is_over.then(|| entry.target.clone())))
+        });
+        let (verdict, over) = judged?;
+        self.drop_all(over.as_slice());
+        Some((verdict, over))
+    }
+
+    fn drop_all(&mut self, over: &[Target]) {
+        for target in over {
+            self.remove(&target.room, |other| other.is_same(target));
+        }
+    }
+
+    /// Who wrote what the room broadcasts now.
+    fn author(&mut self, room: &BareJid, id: Option<&str>) -> Option<BareJid> {
+        let wanted = number(room, id);
+        let found = self
+            .authors
+            .iter()
+            .position(|(number, _)| *number == wanted)?;
+        self.authors.remove(found).map(|(_, author)| author)
+    }
+
+    fn entries_mut(
+        &mut self,
+        room: &BareJid,
+        mut wanted: impl FnMut(&Target) -> bool,
+    ) -> impl Iterator<Item = &mut Entry> {
+        let entries = self.rooms.get_mut(room).into_iter().flatten();
+        entries.filter(move |entry| wanted(&entry.target))
+    }
+
+    /// How many targets there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.targets
+    }
+}
+
+impl Entry {
+    /// It is in the room, or knows: whatever went wrong before is over.
+    fn rest(&mut self) {
+        self.state = State::Armed;
+        self.failures = 0;
+        self.pause = PAUSE.0;
+    }
+
+    fn is_asked(&self, under: &str) -> bool {
+        matches!(&self.state, State::Asked { id, .. } if id == under)
+    }
+
+    /// Says whether the registration is over.
+    fn hears(&mut self, at: Time, verdict: Verdict, failures: u32) -> bool {
+        match verdict {
+            Verdict::Woken => {
+                self.rest();
+                self.state = State::Woken;
+                false
+            }
+            Verdict::Gone => true,
+            Verdict::Failed => self.fails(at, failures),
+            Verdict::Later => {
+                self.pause(at);
+                false
+            }
+        }
+    }
+
+    fn is_due(&self, at: Time) -> bool {
+        match &self.state {
+            State::Armed => true,
+            State::Asked { at: asked, .. } => at.since(*asked) >= PATIENCE,
+            State::Woken => false,
+            State::Paused(until) => at >= *until,
+        }
+    }
+
+    fn pause(&mut self, at: Time) {
+        self.state = State::Paused(at + self.pause);
+        self.pause = (self.pause * 2).min(PAUSE.1);
+    }
+
+    /// Says whether that was once too often.
+    fn fails(&mut self, at: Time, limit: u32) -> bool {
+        self.failures += 1;
+        self.pause(at);
+        self.failures >= limit
+    }
+}
+
+/// A client is present if it is itself in the room; an account, or who has a
+/// push service, if any of its sessions is. An account that is in the room as
+/// such is present for all its clients.
+fn is_present(target: &Target, snapshot: &Snapshot, present: Option<&HashSet<&Jid>>) -> bool {
+    let account: &Jid = &target.account;
+    match present {
+        Some(present) if target.is_direct() && target.jid.is_full() => {
+            present.contains(&target.jid) || present.contains(account)
+        }
+        // A host that does not say whom it broadcasts to is believed as far
+        // as its snapshot goes.
+        _ => snapshot.is_present(&target.account),
+    }
+}
+
+fn service(room: &BareJid) -> BareJid {
+    BareJid::from_parts(None, room.domain())
+}
+
+fn number(room: &BareJid, id: Option<&str>) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    (room.as_str(), id).hash(&mut hasher);
+    hasher.finish()
+}
