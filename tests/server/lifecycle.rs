@@ -14,6 +14,15 @@ async fn a_client_that_closes_its_stream_sees_it_closed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_was_asked_before_the_end_is_answered_before_it() {
+    let server = server().await;
+    let mut client = Client::bound(server.address(), "alice", "phone").await;
+    client.send(&format!("{PING}</stream:stream>")).await;
+    assert_eq!(client.stanza().await.id(), Some("nothing"));
+    assert!(matches!(client.frame().await, Some(Frame::Close)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_vanishes_is_gone_for_the_others() {
     let server = server().await;
     let mut desk = Client::available(server.address(), "alice", "desk").await;

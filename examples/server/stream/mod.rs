@@ -146,10 +146,13 @@ async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Qu
             let forking = negotiation.forking();
             let ending = talk::talk(entrance, transport, queue, &mut seat, forking).await;
             info!(session = %seat.session.jid(), why = %ending, "stream ends");
-            // XEP-0198 §4: the client need not wonder what arrived.
-            if matches!(ending, Ending::Closed) && seat.session.has_acks() {
+            // RFC 6120 §4.4: what it asked before is answered before the end.
+            if matches!(ending, Ending::Closed) {
                 settle(&mut seat.handled).await;
-                let _ = queue.words(&acks::answer(seat.handled.count()));
+                // XEP-0198 §4: the client need not wonder what arrived.
+                if seat.session.has_acks() {
+                    let _ = queue.words(&acks::answer(seat.handled.count()));
+                }
             }
             last_words(queue, &mut negotiation, ending);
             let how = match ending {
