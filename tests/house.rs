@@ -3,7 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// Each room of the house, from the bottom up, and what it may import.
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+
+/// Each module of the crate, from the bottom up, and what it may import.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("stanza", &[]),
     ("flow", &["stanza"]),
@@ -45,42 +48,54 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Crates that only one room may name.
+/// Crates that only one module may name.
 const KEPT_IN: &[(&str, &[&str])] = &[
     ("minidom", &["stanza"]),
     ("rxml", &["stanza"]),
     ("xmpp_parsers", &["stanza", "host"]),
 ];
 
+/// What the pure parts of a feature, its rules and its state, do without.
+const IMPURE: &[&str] = &[
+    "futures",
+    "tower",
+    "tower_layer",
+    "tower_service",
+    "async_trait",
+];
+
 #[test]
 fn every_import_goes_down() {
-    for (room, file, code) in rooms() {
+    for file in sources() {
+        let room = file.room();
         let allowed = MAY_USE
             .iter()
             .find(|(name, _)| *name == room)
-            .unwrap_or_else(|| panic!("{file:?} is in a room that tests/house.rs does not know"))
+            .unwrap_or_else(|| panic!("{}: add `{room}` to tests/house.rs", file.name))
             .1;
-        for (number, line) in code {
-            for imported in crate_paths(&line) {
-                assert!(
-                    imported == room || allowed.contains(&imported.as_str()),
-                    "{}:{number}: `{room}` must not import `{imported}`",
-                    file.display(),
-                );
-            }
+        for (line, path) in &file.paths {
+            let Some(imported) = in_crate(path) else {
+                continue;
+            };
+            assert!(
+                imported == room || allowed.contains(&imported),
+                "{}:{line}: `{room}` must not import `{imported}`",
+                file.name,
+            );
         }
     }
 }
 
 #[test]
-fn a_crate_that_one_room_hides_is_named_in_that_room_only() {
-    for (room, file, code) in rooms() {
-        for (number, line) in code {
+fn a_crate_that_one_module_hides_is_named_there_only() {
+    for file in sources() {
+        for (line, path) in &file.paths {
             for (hidden, keepers) in KEPT_IN {
                 assert!(
-                    keepers.contains(&room.as_str()) || !names(&line, hidden),
-                    "{}:{number}: `{room}` must not name `{hidden}`",
-                    file.display(),
+                    path[0] != *hidden || keepers.contains(&file.room()),
+                    "{}:{line}: `{}` must not name `{hidden}`",
+                    file.name,
+                    file.room(),
                 );
             }
         }
@@ -89,18 +104,19 @@ fn a_crate_that_one_room_hides_is_named_in_that_room_only() {
 
 #[test]
 fn inside_a_feature_only_the_layer_knows_of_layers() {
-    for (room, file, code) in rooms() {
-        let is_pure = ["rules", "state", "port"]
-            .iter()
-            .any(|part| file.file_stem().is_some_and(|stem| stem == *part));
-        if !is_pure {
+    for file in sources() {
+        let Some(part @ ("rules" | "state" | "port")) = file.module.get(1).map(String::as_str)
+        else {
             continue;
-        }
-        for (number, line) in code {
+        };
+        for (line, path) in &file.paths {
+            let layer = path.len() > 2 && path[0] == "crate" && path[2] == "layer";
+            let impure = part != "port" && IMPURE.contains(&path[0].as_str());
             assert!(
-                !crate_paths(&line).contains(&"middleware".to_owned()),
-                "{}:{number}: the pure parts of `{room}` must not import the shell",
-                file.display(),
+                in_crate(path) != Some("middleware") && !layer && !impure,
+                "{}:{line}: `{part}` must not name `{}`",
+                file.name,
+                path.join("::"),
             );
         }
     }
@@ -108,20 +124,147 @@ fn inside_a_feature_only_the_layer_knows_of_layers() {
 
 #[test]
 fn the_check_sees_a_wrong_arrow() {
+    let found = |code: &str| {
+        let module = ["archive", "rules"].map(str::to_owned).to_vec();
+        let file = Source::read("rules.rs".to_owned(), module, code);
+        let paths = file.paths.into_iter().map(|(_, path)| path.join("::"));
+        paths.collect::<Vec<_>>()
+    };
     assert_eq!(
-        crate_paths("use crate::{flow::Emit, stanza};"),
-        ["flow", "stanza"]
+        found("use crate::{\n    flow::{Emit, Route},\n    stanza,\n};"),
+        ["crate::flow::Emit", "crate::flow::Route", "crate::stanza"]
     );
-    assert_eq!(crate_paths("    crate::fork::Fork::new()"), ["fork"]);
-    assert!(names("use minidom::Element;", "minidom"));
-    assert!(!names("let minidoms = 1;", "minidom"));
+    assert_eq!(
+        found("fn f() { let _ = crate::fork::Fork::new(); }"),
+        ["crate::fork::Fork::new"]
+    );
+    assert_eq!(
+        found("use super::super::fork::Fork; use super::layer::X; use self::y::Z;"),
+        [
+            "crate::fork::Fork",
+            "crate::archive::layer::X",
+            "crate::archive::rules::y::Z"
+        ]
+    );
+    assert_eq!(
+        found("#[cfg(test)] mod tests { use crate::testkit::World; }\npub use minidom::Element;"),
+        ["minidom::Element"]
+    );
+    assert_eq!(
+        found("mod inner { use super::super::layer::X; }"),
+        ["crate::archive::layer::X"]
+    );
 }
 
-/// Its room, its path, and its lines with their numbers.
-type SourceFile = (String, PathBuf, Vec<(usize, String)>);
+/// One file, and the paths that it names outside of its tests.
+struct Source {
+    name: String,
+    /// Where it stands in the crate, such as `["archive", "rules"]`.
+    module: Vec<String>,
+    /// With the line of each. `crate` comes first in what is ours.
+    paths: Vec<(usize, Vec<String>)>,
+}
 
-/// Every source file below a room, without comments, doc examples and unit tests.
-fn rooms() -> Vec<SourceFile> {
+impl Source {
+    fn read(name: String, module: Vec<String>, code: &str) -> Self {
+        let file = syn::parse_file(code).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let mut source = Source {
+            name,
+            module,
+            paths: Vec::new(),
+        };
+        source.visit_file(&file);
+        source
+    }
+
+    fn room(&self) -> &str {
+        &self.module[0]
+    }
+
+    fn found(&mut self, line: usize, path: &[String]) {
+        let mut resolved = vec!["crate".to_owned()];
+        let up = path.iter().take_while(|part| *part == "super").count();
+        match path[0].as_str() {
+            "self" => resolved.extend(self.module.iter().chain(&path[1..]).cloned()),
+            "super" => {
+                let parents = self.module.len().saturating_sub(up);
+                let parents = self.module[..parents].iter();
+                resolved.extend(parents.chain(&path[up..]).cloned());
+            }
+            _ => resolved = path.to_vec(),
+        }
+        self.paths.push((line, resolved));
+    }
+
+    fn found_use(&mut self, before: &[String], tree: &syn::UseTree) {
+        let with = |last: &syn::Ident| [before, &[last.to_string()]].concat();
+        match tree {
+            syn::UseTree::Path(path) => self.found_use(&with(&path.ident), &path.tree),
+            syn::UseTree::Group(group) => {
+                for tree in &group.items {
+                    self.found_use(before, tree);
+                }
+            }
+            syn::UseTree::Name(name) => self.found(tree.span().start().line, &with(&name.ident)),
+            syn::UseTree::Rename(name) => self.found(tree.span().start().line, &with(&name.ident)),
+            syn::UseTree::Glob(_) => self.found(tree.span().start().line, before),
+        }
+    }
+}
+
+impl<'a> Visit<'a> for Source {
+    fn visit_item(&mut self, item: &'a syn::Item) {
+        // Tests may look wherever they like.
+        if !is_test(item) {
+            visit::visit_item(self, item);
+        }
+    }
+
+    fn visit_item_mod(&mut self, inner: &'a syn::ItemMod) {
+        self.module.push(inner.ident.to_string());
+        visit::visit_item_mod(self, inner);
+        self.module.pop();
+    }
+
+    fn visit_item_use(&mut self, item: &'a syn::ItemUse) {
+        self.found_use(&[], &item.tree);
+    }
+
+    fn visit_path(&mut self, path: &'a syn::Path) {
+        let parts = path.segments.iter().map(|part| part.ident.to_string());
+        self.found(path.span().start().line, &parts.collect::<Vec<_>>());
+        visit::visit_path(self, path);
+    }
+}
+
+fn is_test(item: &syn::Item) -> bool {
+    let attrs = match item {
+        syn::Item::Mod(item) => &item.attrs,
+        syn::Item::Fn(item) => &item.attrs,
+        syn::Item::Use(item) => &item.attrs,
+        syn::Item::Impl(item) => &item.attrs,
+        _ => return false,
+    };
+    attrs.iter().any(|attr| {
+        attr.path().is_ident("cfg")
+            && attr
+                .parse_args::<syn::Path>()
+                .is_ok_and(|path| path.is_ident("test"))
+    })
+}
+
+/// The module of the crate that a path leads into.
+fn in_crate(path: &[String]) -> Option<&str> {
+    let name = path.get(1).filter(|_| path[0] == "crate")?;
+    // What stands at the root itself is nobody's.
+    MAY_USE
+        .iter()
+        .find(|(module, _)| module == name)
+        .map(|(module, _)| *module)
+}
+
+/// Every source file but `lib.rs`, which lists the modules, and tests.
+fn sources() -> Vec<Source> {
     let src = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
     let mut folders = vec![src.clone()];
@@ -136,62 +279,19 @@ fn rooms() -> Vec<SourceFile> {
         }
     }
     files.sort();
-    files
-        .into_iter()
-        .filter_map(|file| {
-            let inside = file.strip_prefix(&src).expect("below src").to_owned();
-            let room = inside.components().next()?.as_os_str().to_str()?.to_owned();
-            // Tests may look wherever they like; lib.rs only lists the rooms.
-            let is_test = file.file_stem().is_some_and(|stem| stem == "tests")
-                || inside.components().any(|part| part.as_os_str() == "tests");
-            if is_test || room == "lib.rs" {
-                return None;
-            }
-            let text = fs::read_to_string(&file).expect("a readable file");
-            let code = text
-                .lines()
-                .enumerate()
-                .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
-                .map(|(number, line)| (number + 1, line.trim().to_owned()))
-                .filter(|(_, line)| !line.starts_with("//"))
-                .collect();
-            Some((room, file, code))
-        })
-        .collect()
+    let sources = files.into_iter().filter_map(|file| {
+        let module = module_of(file.strip_prefix(&src).expect("below src"));
+        let is_wanted = !module.is_empty() && !module.contains(&"tests".to_owned());
+        let code = fs::read_to_string(&file).expect("a readable file");
+        is_wanted.then(|| Source::read(file.display().to_string(), module, &code))
+    });
+    sources.collect()
 }
 
-/// The rooms that a line names by `crate::room` or `crate::{room, …}`.
-fn crate_paths(line: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    for (start, _) in line.match_indices("crate::") {
-        let rest = &line[start + "crate::".len()..];
-        match rest.strip_prefix('{') {
-            Some(group) => {
-                let group = group.split('}').next().unwrap_or_default();
-                for part in group.split(',') {
-                    let head = part.trim().split("::").next().unwrap_or_default();
-                    found.push(head.to_owned());
-                }
-            }
-            None => found.push(word(rest)),
-        }
-    }
-    // `pub(crate)` helpers and macros at the root are nobody's room.
-    found.retain(|name| MAY_USE.iter().any(|(room, _)| room == name));
-    found
-}
-
-fn names(line: &str, hidden: &str) -> bool {
-    line.match_indices(hidden).any(|(start, _)| {
-        let before = line[..start].chars().next_back();
-        let after = line[start + hidden.len()..].chars().next();
-        let is_word = |c: Option<char>| c.is_some_and(|c| c.is_alphanumeric() || c == '_');
-        !is_word(before) && !is_word(after) && after == Some(':')
-    })
-}
-
-fn word(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
+fn module_of(file: &Path) -> Vec<String> {
+    let path: PathBuf = file.with_extension("");
+    path.iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .filter(|part| part != "mod" && part != "lib")
         .collect()
 }
