@@ -8,6 +8,11 @@ use jid::{BareJid, FullJid, Jid};
 /// One pipeline serves all of them, since carbons, stamping and joining each
 /// span two directions. A stanza between two local users makes two passes:
 /// one [`FromSession`](Route::FromSession), one [`ToAccount`](Route::ToAccount).
+///
+/// [`host::conduct`](crate::host::conduct) runs one pass at a time in each
+/// lane. What a session sends takes the lane of that session; whatever else has
+/// an [owner](Route::owner), an account or a room, takes the owner's;
+/// [`Host`](Route::Host) has one of its own.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Route {

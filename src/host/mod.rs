@@ -47,8 +47,7 @@
 //! and what is for an account or room waits for its predecessors there. So
 //! two stanzas from one sender to one recipient never overtake each other,
 //! and a slow store delays its own account alone. Which lane a pass takes
-//! stands at [`Route`](crate::flow::Route): the sending session's, or the
-//! owner's.
+//! stands at [`Route`](crate::flow::Route).
 
 mod conduct;
 mod contract;
