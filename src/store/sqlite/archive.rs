@@ -11,6 +11,7 @@ use crate::stanza::Time;
 
 use super::work::{Queue, Read, Staff, Worker, Write, workers};
 use super::write::Desk;
+use super::error::Failed;
 use super::{SqliteError, read};
 
 /// Archives in a file. The [module](crate::store::sqlite) says how it works.
@@ -57,11 +58,11 @@ impl SqliteArchive {
     /// Lets the writer do something, and waits until that is durable.
     async fn write<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Desk) -> Result<T, SqliteError> + Send + 'static,
+        work: impl FnOnce(&mut Desk) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, ArchiveError> {
         let (tell, told) = oneshot::channel();
         self.writes.push(Box::new(move |desk| {
-            match desk.and_then(work) {
+            match desk.and_then(|desk| Ok(work(desk)?)) {
                 Ok(done) => Some(Box::new(move |committed: Result<(), SqliteError>| {
                     let _ = tell.send(committed.map(|()| done));
                 })),
@@ -80,7 +81,7 @@ impl SqliteArchive {
     /// readers see nothing else.
     async fn read<T: Send + 'static>(
         &self,
-        look: impl FnOnce(&Connection) -> Result<T, SqliteError> + Send + 'static,
+        look: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, ArchiveError> {
         if self.writes.is_busy() {
             // If the writer is in trouble, what is there can still be read.
@@ -88,7 +89,7 @@ impl SqliteArchive {
         }
         let (tell, told) = oneshot::channel();
         self.reads.push(Box::new(move |connection| {
-            let _ = tell.send(look(connection));
+            let _ = tell.send(look(connection).map_err(SqliteError::from));
         }))?;
         let told = told.await.map_err(|_| SqliteError::NoWorker)?;
         Ok(told?)

@@ -44,9 +44,14 @@ pub enum SqliteError {
     Other(String),
 }
 
-impl From<rusqlite::Error> for SqliteError {
+/// A [`SqliteError`] inside this module, where `?` makes one of SQLite's own
+/// errors. They are no type of our API, so it has no such conversion.
+#[derive(Debug)]
+pub(super) struct Failed(SqliteError);
+
+impl From<rusqlite::Error> for Failed {
     fn from(error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
+        Failed(match error.sqlite_error_code() {
             Some(ErrorCode::DiskFull) => SqliteError::DiskFull,
             Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => SqliteError::ReadOnly,
             Some(ErrorCode::CannotOpen) => SqliteError::CannotOpen,
@@ -54,7 +59,19 @@ impl From<rusqlite::Error> for SqliteError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => SqliteError::Damaged,
             // The text is SQLite's or rusqlite's own, never a user's.
             _ => SqliteError::Other(error.to_string()),
-        }
+        })
+    }
+}
+
+impl From<SqliteError> for Failed {
+    fn from(error: SqliteError) -> Self {
+        Failed(error)
+    }
+}
+
+impl From<Failed> for SqliteError {
+    fn from(Failed(error): Failed) -> Self {
+        error
     }
 }
 

@@ -10,6 +10,7 @@ use crate::archive::{Direction, Entry, Page, Position, Preferences, Row};
 use crate::stanza::{Element, MessageType, Time};
 
 use super::SqliteError;
+use super::error::Failed;
 
 /// In the order in which [`entry`] reads them.
 const COLUMNS: &str = "position, id, at, peer, resource, outgoing, type, message_id, stanza";
@@ -19,7 +20,7 @@ pub(super) fn get(
     connection: &Connection,
     owner: &BareJid,
     id: &str,
-) -> Result<Option<Entry>, SqliteError> {
+) -> Result<Option<Entry>, Failed> {
     let sql = format!(
         "SELECT {COLUMNS} FROM message
          WHERE owner = (SELECT number FROM owner WHERE jid = ?1) AND id = ?2"
@@ -36,7 +37,7 @@ pub(super) fn page(
     connection: &Connection,
     owner: &BareJid,
     page: &Page,
-) -> Result<Vec<Entry>, SqliteError> {
+) -> Result<Vec<Entry>, Failed> {
     let (sql, values) = query(owner, page);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
@@ -54,7 +55,7 @@ pub(super) fn page(
 pub(super) fn preferences(
     connection: &Connection,
     owner: &BareJid,
-) -> Result<Option<Preferences>, SqliteError> {
+) -> Result<Option<Preferences>, Failed> {
     let xml: Option<Option<String>> = connection
         .prepare_cached("SELECT preferences FROM owner WHERE jid = ?1")?
         .query_row([owner.as_str()], |row| row.get(0))
@@ -122,7 +123,7 @@ fn place(position: Position) -> Value {
     i64::try_from(position.0).unwrap_or(i64::MAX).into()
 }
 
-fn entry(owner: &BareJid, row: &rusqlite::Row<'_>) -> Result<Entry, SqliteError> {
+fn entry(owner: &BareJid, row: &rusqlite::Row<'_>) -> Result<Entry, Failed> {
     let peer: String = row.get(3)?;
     let peer: BareJid = peer.parse().map_err(|_| SqliteError::Row)?;
     let resource: Option<String> = row.get(4)?;
@@ -143,7 +144,7 @@ fn entry(owner: &BareJid, row: &rusqlite::Row<'_>) -> Result<Entry, SqliteError>
         2 => MessageType::Groupchat,
         3 => MessageType::Headline,
         4 => MessageType::Error,
-        _ => return Err(SqliteError::Row),
+        _ => return Err(SqliteError::Row.into()),
     };
     let (id, at, stanza): (String, i64, Vec<u8>) = (row.get(1)?, row.get(2)?, row.get(8)?);
     let mut found = Row::new(

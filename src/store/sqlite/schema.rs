@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::{Connection, OpenFlags};
 
 use super::SqliteError;
+use super::error::Failed;
 
 /// What leads from each version to the next. Entries are never changed, only
 /// added; a new file passes them all.
@@ -63,7 +64,7 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const CHECKPOINT: i64 = 1_000;
 
 /// A connection that writes, to a file that is up to date then.
-pub(super) fn open_writer(path: &Path, file_bytes: Option<u64>) -> Result<Connection, SqliteError> {
+pub(super) fn open_writer(path: &Path, file_bytes: Option<u64>) -> Result<Connection, Failed> {
     let mut connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE
@@ -86,7 +87,7 @@ pub(super) fn open_writer(path: &Path, file_bytes: Option<u64>) -> Result<Connec
 }
 
 /// A connection that reads, to a file that a writer has opened.
-pub(super) fn open_reader(path: &Path) -> Result<Connection, SqliteError> {
+pub(super) fn open_reader(path: &Path) -> Result<Connection, Failed> {
     let connection = Connection::open_with_flags(
         path,
         OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
@@ -96,7 +97,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, SqliteError> {
 }
 
 /// Brings the file up to date, or leaves it as it is.
-fn migrate(connection: &mut Connection) -> Result<(), SqliteError> {
+fn migrate(connection: &mut Connection) -> Result<(), Failed> {
     let found = version(connection)?;
     if found == VERSION {
         // Also tells whether the file may be written, before anybody relies on it.
@@ -119,7 +120,7 @@ fn migrate(connection: &mut Connection) -> Result<(), SqliteError> {
     Ok(transaction.commit()?)
 }
 
-fn version(connection: &Connection) -> Result<i64, SqliteError> {
+fn version(connection: &Connection) -> Result<i64, Failed> {
     Ok(connection.pragma_query_value(None, "user_version", |row| row.get(0))?)
 }
 

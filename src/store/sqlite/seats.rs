@@ -10,6 +10,7 @@ use crate::account_muc::{Seat, SeatError, SeatState, SeatStore};
 use crate::stanza::Time;
 
 use super::work::{Change, Queue, Worker};
+use super::error::Failed;
 use super::{SqliteError, schema};
 
 /// Seats in a file. Each write is a transaction of its own and on the disk when
@@ -77,7 +78,7 @@ impl SqliteSeats {
 
     async fn ask<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&Connection) -> Result<T, SqliteError> + Send + 'static,
+        work: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, SeatError> {
         let (tell, told) = oneshot::channel();
         self.0.push(Box::new(move |connection| {
@@ -148,7 +149,7 @@ impl From<SqliteError> for SeatError {
     }
 }
 
-fn put(connection: &Connection, seat: &Seat) -> Result<(), SqliteError> {
+fn put(connection: &Connection, seat: &Seat) -> Result<(), Failed> {
     let upsert = "INSERT OR REPLACE INTO seat
                   (account, room, nick, state, password, autojoin, heard)
                   VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
@@ -164,7 +165,7 @@ fn put(connection: &Connection, seat: &Seat) -> Result<(), SqliteError> {
     Ok(())
 }
 
-fn read(row: &Row<'_>) -> Result<Seat, SqliteError> {
+fn read(row: &Row<'_>) -> Result<Seat, Failed> {
     let text = |column: &str| -> Result<String, rusqlite::Error> { row.get(column) };
     let jid = |text: String| text.parse::<BareJid>().map_err(|_| SqliteError::Row);
     let (account, room) = (jid(text("account")?)?, jid(text("room")?)?);
@@ -176,7 +177,7 @@ fn read(row: &Row<'_>) -> Result<Seat, SqliteError> {
         0 => SeatState::Joining,
         1 => SeatState::Joined,
         2 => SeatState::Leaving,
-        _ => return Err(SqliteError::Row),
+        _ => return Err(SqliteError::Row.into()),
     };
     seat.password = row.get("password")?;
     seat.autojoin = row.get("autojoin")?;

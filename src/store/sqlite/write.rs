@@ -10,6 +10,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use crate::archive::{ArchiveError, Direction, Position, Preferences, Row};
 use crate::stanza::Time;
 
+use super::error::Failed;
 use super::{SqliteError, read};
 
 /// The writing connection, and what it knows by heart.
@@ -42,7 +43,7 @@ impl Desk {
         }
     }
 
-    pub(super) fn begin(&mut self) -> Result<(), SqliteError> {
+    pub(super) fn begin(&mut self) -> Result<(), Failed> {
         Ok(self.statement("BEGIN IMMEDIATE")?.execute(()).map(drop)?)
     }
 
@@ -52,7 +53,7 @@ impl Desk {
     }
 
     /// Commits; if that fails, nothing of the transaction was done.
-    pub(super) fn commit(&mut self) -> Result<(), SqliteError> {
+    pub(super) fn commit(&mut self) -> Result<(), Failed> {
         let committed = match self.is_open() {
             true => self
                 .statement("COMMIT")
@@ -99,7 +100,7 @@ impl Desk {
                 row.message_id,
                 &*row.stanza,
             ])
-            .map_err(SqliteError::from)?;
+            .map_err(Failed::from)?;
         if inserted == 0 {
             return match read::get(&self.connection, &row.owner, &row.id)? {
                 Some(there) if there.row == *row => Ok(there.position),
@@ -110,7 +111,7 @@ impl Desk {
         if !is_random(&row.id) && self.is_spent(owner, &row.id)? {
             self.statement("DELETE FROM message WHERE position = ?1")?
                 .execute([position])
-                .map_err(SqliteError::from)?;
+                .map_err(Failed::from)?;
             return Err(taken(row));
         }
         let messages = owner.messages + 1;
@@ -128,7 +129,7 @@ impl Desk {
         owner: &BareJid,
         id: &str,
         stanza: &[u8],
-    ) -> Result<bool, SqliteError> {
+    ) -> Result<bool, Failed> {
         let replaced = self
             .statement(
                 "UPDATE message SET stanza = ?3
@@ -139,7 +140,7 @@ impl Desk {
     }
 
     /// Drops what is older, from the old end of every archive.
-    pub(super) fn expire(&mut self, before: Time) -> Result<u64, SqliteError> {
+    pub(super) fn expire(&mut self, before: Time) -> Result<u64, Failed> {
         let (before, forget) = (before.micros(), (before - SPENT).micros());
         let owners: Vec<i64> = self
             .statement("SELECT number FROM owner")?
@@ -166,7 +167,7 @@ impl Desk {
         &mut self,
         owner: &BareJid,
         preferences: &Preferences,
-    ) -> Result<(), SqliteError> {
+    ) -> Result<(), Failed> {
         let number = self.owner(owner)?.number;
         let xml = preferences.to_element().to_xml();
         self.statement("UPDATE owner SET preferences = ?2 WHERE number = ?1")?
@@ -174,7 +175,7 @@ impl Desk {
         Ok(())
     }
 
-    pub(super) fn remove(&mut self, owner: &BareJid) -> Result<(), SqliteError> {
+    pub(super) fn remove(&mut self, owner: &BareJid) -> Result<(), Failed> {
         let number = self.owner(owner)?.number;
         for table in ["message", "spent"] {
             self.statement(&format!("DELETE FROM {table} WHERE owner = ?1"))?
@@ -186,7 +187,7 @@ impl Desk {
         Ok(())
     }
 
-    fn owner(&mut self, jid: &BareJid) -> Result<Owner, SqliteError> {
+    fn owner(&mut self, jid: &BareJid) -> Result<Owner, Failed> {
         if let Some(owner) = self.owners.get(jid) {
             return Ok(*owner);
         }
@@ -208,13 +209,13 @@ impl Desk {
         }
     }
 
-    fn is_spent(&self, owner: Owner, id: &str) -> Result<bool, SqliteError> {
+    fn is_spent(&self, owner: Owner, id: &str) -> Result<bool, Failed> {
         Ok(self
             .statement("SELECT 1 FROM spent WHERE owner = ?1 AND id = ?2")?
             .exists(params![owner.number, id])?)
     }
 
-    fn drop_oldest(&self, owner: Owner, many: u64) -> Result<(), SqliteError> {
+    fn drop_oldest(&self, owner: Owner, many: u64) -> Result<(), Failed> {
         let young: Option<i64> = self
             .statement(
                 "SELECT position FROM message WHERE owner = ?1 ORDER BY position LIMIT 1 OFFSET ?2",
@@ -229,7 +230,7 @@ impl Desk {
 
     /// Drops an owner's messages before a position, and keeps in mind the IDs
     /// that could come again.
-    fn drop_until(&self, owner: i64, position: i64) -> Result<u64, SqliteError> {
+    fn drop_until(&self, owner: i64, position: i64) -> Result<u64, Failed> {
         self.statement(
             "INSERT OR IGNORE INTO spent SELECT owner, id, at FROM message
              WHERE owner = ?1 AND position < ?2 AND substr(id, 1, 1) <> '-'",
@@ -241,7 +242,7 @@ impl Desk {
         Ok(gone as u64)
     }
 
-    fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, SqliteError> {
+    fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, Failed> {
         Ok(self.connection.prepare_cached(sql)?)
     }
 }
