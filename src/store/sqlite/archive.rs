@@ -9,9 +9,9 @@ use rusqlite::Connection;
 use crate::archive::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Preferences, Row};
 use crate::stanza::Time;
 
+use super::error::Failed;
 use super::work::{Queue, Read, Staff, Worker, Write, workers};
 use super::write::Desk;
-use super::error::Failed;
 use super::{SqliteError, read};
 
 /// Archives in a file. The [module](crate::store::sqlite) says how it works.

@@ -46,7 +46,7 @@ pub enum SqliteError {
 
 /// A [`SqliteError`] inside this module, where `?` makes one of SQLite's own
 /// errors. They are no type of our API, so it has no such conversion.
-#[derive(Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Failed(SqliteError);
 
 impl From<rusqlite::Error> for Failed {
@@ -72,6 +72,12 @@ impl From<SqliteError> for Failed {
 impl From<Failed> for SqliteError {
     fn from(Failed(error): Failed) -> Self {
         error
+    }
+}
+
+impl From<Failed> for ArchiveError {
+    fn from(Failed(error): Failed) -> Self {
+        error.into()
     }
 }
 

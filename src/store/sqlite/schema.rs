@@ -163,7 +163,7 @@ mod tests {
         let (found, known) = (VERSION + 1, VERSION);
         assert_eq!(
             migrate(&mut connection),
-            Err(SqliteError::TooNew { found, known })
+            Err(SqliteError::TooNew { found, known }.into())
         );
         assert_eq!(version(&connection), Ok(VERSION + 1));
     }

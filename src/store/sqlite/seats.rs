@@ -9,8 +9,8 @@ use rusqlite::{Connection, Row, params};
 use crate::account_muc::{Seat, SeatError, SeatState, SeatStore};
 use crate::stanza::Time;
 
-use super::work::{Change, Queue, Worker};
 use super::error::Failed;
+use super::work::{Change, Queue, Worker};
 use super::{SqliteError, schema};
 
 /// Seats in a file. Each write is a transaction of its own and on the disk when
@@ -140,6 +140,12 @@ impl SeatStore for SqliteSeats {
 impl Drop for SqliteSeats {
     fn drop(&mut self) {
         self.0.close();
+    }
+}
+
+impl From<Failed> for SeatError {
+    fn from(error: Failed) -> Self {
+        SqliteError::from(error).into()
     }
 }
 

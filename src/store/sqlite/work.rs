@@ -129,7 +129,7 @@ impl Drop for Worker {
 fn write(desk: &mut Desk, batch: VecDeque<Write>) {
     let mut waiting = batch.into_iter();
     while waiting.len() > 0 {
-        let begun = desk.begin();
+        let begun = desk.begin().map_err(SqliteError::from);
         let mut then = Vec::with_capacity(waiting.len());
         for job in waiting.by_ref() {
             let outcome = match &begun {
@@ -141,7 +141,7 @@ fn write(desk: &mut Desk, batch: VecDeque<Write>) {
                 break;
             }
         }
-        let committed = begun.and_then(|()| desk.commit());
+        let committed = begun.and_then(|()| Ok(desk.commit()?));
         for then in then {
             then(committed.clone());
         }

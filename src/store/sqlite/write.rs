@@ -59,9 +59,7 @@ impl Desk {
                 .statement("COMMIT")
                 .and_then(|mut commit| Ok(commit.execute(())?)),
             // What ended it has been told to whom it happened; this is for the rest.
-            false => Err(SqliteError::Other(
-                "the transaction was rolled back".to_owned(),
-            )),
+            false => Err(SqliteError::Other("the transaction was rolled back".to_owned()).into()),
         };
         if committed.is_err() {
             self.owners.clear();
