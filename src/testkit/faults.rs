@@ -1,12 +1,12 @@
 //! What can go wrong, on purpose.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use thiserror::Error;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 
 use crate::flow::{Envelope, Outcome, Stage};
 use crate::middleware::{Fault, FromFn, Next, Shell, from_fn};
@@ -61,7 +61,7 @@ pub fn panicking(
     name: &'static str,
     stage: Stage,
     fault: &Faulty,
-) -> Shell<FromFn<impl Fn(Envelope, Next) -> BoxFuture<'static, Passed> + Send + Sync + 'static>> {
+) -> Shell<FromFn<impl Fn(Envelope, Next) -> Passing + Send + Sync + 'static>> {
     let fault = fault.clone();
     from_fn(name, move |envelope: Envelope, next: Next| {
         let fault = fault.clone();
@@ -82,7 +82,7 @@ pub fn panicking(
 pub fn slow(
     name: &'static str,
     slow: &Slow,
-) -> Shell<FromFn<impl Fn(Envelope, Next) -> BoxFuture<'static, Passed> + Send + Sync + 'static>> {
+) -> Shell<FromFn<impl Fn(Envelope, Next) -> Passing + Send + Sync + 'static>> {
     let slow = slow.clone();
     from_fn(name, move |envelope: Envelope, next: Next| {
         let slow = slow.clone();
@@ -94,4 +94,4 @@ pub fn slow(
     })
 }
 
-type Passed = Result<Outcome, Fault>;
+type Passing = Pin<Box<dyn Future<Output = Result<Outcome, Fault>> + Send>>;
