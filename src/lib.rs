@@ -59,7 +59,7 @@
 //! | `muc-offline` | [`muc_offline`], both sides, and [`store::MemoryRegistrations`] |
 //! | `muc-push` | [`muc_push`], the room's side, and [`store::MemoryTargets`] |
 //! | `csi` | [`csi`]: [`host::Outbox`] can hold what can wait |
-//! | `sqlite` | `store::SqliteArchive`: archives in a file, SQLite compiled in |
+//! | `sqlite` | `store::SqliteArchive` and its like: archives, seats, registrations and push targets in files, SQLite compiled in |
 //! | `testkit` | [`testkit`] |
 //! | `tracing`, `metrics` | spans and events, figures per layer, through those crates |
 //! | `minidom-0_19`, `xmpp-parsers-0_23` | conversions between [`stanza::Stanza`] and that crate's types |

@@ -9,8 +9,8 @@
 //! |---|---|---|
 //! | [`ArchiveStore`](crate::archive::ArchiveStore) | [`MemoryArchive`] | `SqliteArchive` |
 //! | [`SeatStore`](crate::account_muc::SeatStore) | [`MemorySeats`] | `SqliteSeats` |
-//! | [`Registrations`](crate::muc_offline::Registrations) | [`MemoryRegistrations`] | |
-//! | [`Targets`](crate::muc_push::Targets) | [`MemoryTargets`] | |
+//! | [`Registrations`](crate::muc_offline::Registrations) | [`MemoryRegistrations`] | `SqliteRegistrations` |
+//! | [`Targets`](crate::muc_push::Targets) | [`MemoryTargets`] | `SqliteTargets` |
 
 #[cfg(feature = "testkit")]
 pub mod contract;
@@ -37,8 +37,12 @@ pub use memory::{MemoryArchive, MemoryArchiveLimits};
 pub use memory_seats::MemorySeats;
 #[cfg(feature = "muc-offline")]
 pub use registrations::MemoryRegistrations;
+#[cfg(all(feature = "sqlite", feature = "muc-offline"))]
+pub use sqlite::SqliteRegistrations;
 #[cfg(all(feature = "sqlite", feature = "account-muc"))]
 pub use sqlite::SqliteSeats;
+#[cfg(all(feature = "sqlite", feature = "muc-push"))]
+pub use sqlite::SqliteTargets;
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteArchive, SqliteError, SqliteSettings};
 #[cfg(feature = "muc-push")]

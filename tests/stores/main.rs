@@ -1,6 +1,8 @@
 //! Every store of the library against the contract of its port, and what only
 //! one of them promises.
 
+#[cfg(feature = "sqlite")]
+mod away;
 mod memory;
 #[cfg(feature = "sqlite")]
 mod seats;

@@ -60,14 +60,22 @@
 mod archive;
 mod error;
 mod read;
+#[cfg(feature = "muc-offline")]
+mod registrations;
 mod schema;
 #[cfg(feature = "account-muc")]
 mod seats;
+#[cfg(feature = "muc-push")]
+mod targets;
 mod work;
 mod write;
 
 pub use archive::{SqliteArchive, SqliteSettings};
 pub use error::SqliteError;
+#[cfg(feature = "muc-offline")]
+pub use registrations::SqliteRegistrations;
 #[cfg(feature = "account-muc")]
 pub use seats::SqliteSeats;
+#[cfg(feature = "muc-push")]
+pub use targets::SqliteTargets;
 pub use work::Worker;

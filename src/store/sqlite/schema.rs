@@ -51,11 +51,27 @@ const MIGRATIONS: &[&str] = &[
          heard INTEGER,
          PRIMARY KEY (account, room)
      ) STRICT, WITHOUT ROWID;",
+    // Who wants to hear of rooms while away.
+    "CREATE TABLE registration (
+         room TEXT NOT NULL,
+         account TEXT NOT NULL,
+         paused INTEGER NOT NULL,
+         PRIMARY KEY (room, account)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE target (
+         number INTEGER PRIMARY KEY AUTOINCREMENT,
+         room TEXT NOT NULL,
+         account TEXT NOT NULL,
+         jid TEXT NOT NULL,
+         node TEXT,
+         options TEXT
+     ) STRICT;
+     CREATE INDEX target_key ON target (room, account);",
 ];
 
 /// The newest version that this crate knows.
-const VERSION: i64 = 2;
-const _: () = assert!(MIGRATIONS.len() == 2, "each migration is a version");
+const VERSION: i64 = 3;
+const _: () = assert!(MIGRATIONS.len() == 3, "each migration is a version");
 
 /// How long a lock that another process holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -2,7 +2,6 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use futures::channel::oneshot;
 use jid::BareJid;
 use rusqlite::{Connection, Row, params};
 
@@ -80,13 +79,7 @@ impl SqliteSeats {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, SeatError> {
-        let (tell, told) = oneshot::channel();
-        self.0.push(Box::new(move |connection| {
-            // Who asked may have gone away.
-            let _ = tell.send(work(connection));
-        }))?;
-        let told = told.await.map_err(|_| SqliteError::NoWorker)?;
-        Ok(told?)
+        Ok(self.0.ask(work).await?)
     }
 }
 
@@ -140,12 +133,6 @@ impl SeatStore for SqliteSeats {
 impl Drop for SqliteSeats {
     fn drop(&mut self) {
         self.0.close();
-    }
-}
-
-impl From<Failed> for SeatError {
-    fn from(error: Failed) -> Self {
-        SqliteError::from(error).into()
     }
 }
 

@@ -5,8 +5,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
+#[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
+use futures::channel::oneshot;
 use rusqlite::Connection;
 
+#[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
+use super::error::Failed;
 use super::write::Desk;
 use super::{SqliteError, SqliteSettings, schema};
 
@@ -20,7 +24,7 @@ pub(super) type Write = Box<dyn FnOnce(Result<&mut Desk, SqliteError>) -> Option
 pub(super) type Then = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
 
 /// Something to be looked at or changed in a transaction of its own.
-#[cfg(feature = "account-muc")]
+#[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
 pub(super) type Change = Read;
 
 /// One transaction's worth, so that who came first need not wait for all.
@@ -84,7 +88,7 @@ pub(super) struct Staff {
 
 impl Worker {
     /// A worker that changes a file in small steps, and its queue.
-    #[cfg(feature = "account-muc")]
+    #[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
     pub(super) fn of_changes(
         connection: Connection,
         capacity: usize,
@@ -111,6 +115,23 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+#[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
+impl Queue<Change> {
+    /// Has something done by the worker, and waits for what comes of it.
+    pub(super) async fn ask<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
+    ) -> Result<T, SqliteError> {
+        let (tell, told) = oneshot::channel();
+        self.push(Box::new(move |connection| {
+            // Who asked may have gone away.
+            let _ = tell.send(work(connection));
+        }))?;
+        let told = told.await.map_err(|_| SqliteError::NoWorker)?;
+        Ok(told?)
     }
 }
 
