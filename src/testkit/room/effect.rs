@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jid::{BareJid, Jid};
 
 use crate::flow::{Event, Snapshot};
-use crate::stanza::{Stanza, StanzaError, Time};
+use crate::stanza::{Element, Kind, Stanza, StanzaError, Time, ns};
 
 use super::Settings;
 
@@ -74,7 +74,9 @@ impl<'a> Turn<'a> {
         });
     }
 
-    /// Answers with an error, unless the stanza is one (RFC 6120 §8.3.1).
+    /// Answers with an error, unless the stanza is one (RFC 6120 §8.3.1). To a
+    /// presence it bears an empty `<x/>`, as all such examples of XEP-0045 §7
+    /// do: there are clients that heed no refusal of a join without it.
     pub(super) fn refuse(
         &mut self,
         room: &BareJid,
@@ -82,7 +84,10 @@ impl<'a> Turn<'a> {
         refusal: impl Into<StanzaError>,
     ) {
         let error = refusal.into().with_by(room.clone());
-        if let (Some(to), Some(reply)) = (stanza.from(), stanza.error_reply(&error)) {
+        if let (Some(to), Some(mut reply)) = (stanza.from(), stanza.error_reply(&error)) {
+            if stanza.kind() == Kind::Presence {
+                reply.push(Element::new("x", ns::MUC));
+            }
             self.send(room, to, reply);
         }
     }

@@ -67,7 +67,8 @@
 //!    asked whom, so that nothing is remembered. The room itself answers the
 //!    ping to the own nick (XEP-0410), refuses whoever is not in it with
 //!    `not-acceptable`, and sends requests for a vCard to the user's bare JID.
-//! 9. **A refusal** has a reason ([`Refusal`]) and one error.
+//! 9. **A refusal** has a reason ([`Refusal`]) and one error; that of a
+//!    presence bears the `<x/>` of a join, empty.
 //! 10. **Everything is bounded**: [`Limits`].
 //! 11. **An account joins by request**, too, if [`Settings::muc2`] says so: `<join/>`
 //!     and `<part/>` of the MUC2 draft, from a bare JID. The presence comes first,

@@ -1,4 +1,5 @@
 use super::Hall;
+use crate::stanza::ns;
 use crate::testkit::room::RegisteredNick;
 
 #[test]
@@ -36,6 +37,24 @@ fn a_nick_of_somebody_else_conflicts_and_the_asker_keeps_its_own() {
         ["bob/1 < presence error conflict (cancel)"]
     );
     assert_eq!(hall.present(), ["Alice=alice/1", "Bob=bob/1"]);
+}
+
+#[test]
+fn the_error_for_a_presence_bears_an_empty_x_and_no_other_error_does() {
+    let mut hall = Hall::new();
+    hall.joined("alice/1", "Alice");
+    hall.join_with("bob/1", "Alice", "<password>secret</password>");
+    let refused = hall.last_for("bob/1");
+    let x = refused.child("x", ns::MUC).expect("what slixmpp looks for");
+    assert_eq!(x.children().count(), 0, "{}", refused.to_xml());
+
+    hall.joined("bob/1", "Bob");
+    hall.sent("bob/1", "<presence to='{room}/Alice'/>");
+    assert!(hall.last_for("bob/1").has_child("x", ns::MUC), "a new nick");
+
+    hall.say("carol/1", "hi");
+    let refused = hall.last_for("carol/1");
+    assert!(refused.is_error() && !refused.has_child("x", ns::MUC));
 }
 
 #[test]
