@@ -180,6 +180,8 @@ async fn who_leaves_or_vanishes_is_gone_for_the_others() {
     assert_eq!(seat(&alice.stanza().await), "Bob none none ");
     join(&mut bob, "Bob").await;
     alice.stanza().await;
+    // Not while the room speaks to Bob: what bounces says that he is gone, too.
+    until_subject(&mut bob).await;
     bob.vanish();
     assert_eq!(seat(&alice.stanza().await), "Bob none none ");
     alice.expect_nothing().await;
