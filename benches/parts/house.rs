@@ -1,21 +1,23 @@
 //! A populated stack, and stanzas for it.
 
-use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use std::future::{Ready, ready};
-use std::sync::{Arc, RwLock};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use futures::executor::block_on;
-use jid::{FullJid, Jid};
+use jid::{BareJid, FullJid};
 use tower_layer::Layer;
 use tower_service::Service;
+use tower_xmpp::account_muc::AccountMucLayer;
 use tower_xmpp::archive::ArchiveLayer;
-use tower_xmpp::flow::{Entropy, Envelope, Event, Original, Outcome, Route};
+use tower_xmpp::flow::{EmitKind, Entropy, Envelope, Event, Original, Outcome, Route};
 use tower_xmpp::fork::ForkLayer;
-use tower_xmpp::middleware::{Fault, Feature, Next, Shell, Sieve};
-use tower_xmpp::stanza::{Kind, MessageType, NsSet, Stanza, Time, ns};
-use tower_xmpp::store::MemoryArchive;
+use tower_xmpp::muc_offline::{MucOfflineRoomLayer, Registration, Registrations};
+use tower_xmpp::muc_push::{MucPushRoomLayer, Target, Targets};
+use tower_xmpp::stanza::{Stanza, Time, ns};
+use tower_xmpp::store::{MemoryArchive, MemoryRegistrations, MemorySeats, MemoryTargets};
 
 /// How many accounts have state in each layer.
 const ACCOUNTS: usize = 10_000;
@@ -37,64 +39,7 @@ pub struct Nowhere;
 #[derive(Clone)]
 pub struct OneSession(pub FullJid);
 
-/// Stands in for a layer of room traffic: it looks up owner and peer of what
-/// might be such traffic among many, as such a layer must. The layers that
-/// are written take these places.
-struct Rooms {
-    name: &'static str,
-    services: Sieve,
-    known: RwLock<HashMap<Box<str>, HashSet<Box<str>>>>,
-}
-
-impl Feature for Rooms {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-
-    fn concerns(&self, envelope: &Envelope) -> bool {
-        envelope
-            .as_stanza()
-            .is_some_and(|stanza| may_be_of_a_room(stanza) && self.knows(stanza, &envelope.route))
-    }
-
-    async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
-        next.run(envelope).await
-    }
-}
-
-fn may_be_of_a_room(stanza: &Stanza) -> bool {
-    match stanza.kind() {
-        Kind::Presence => true,
-        Kind::Message => {
-            stanza.message_type() == MessageType::Groupchat || stanza.mentions(ns::MUC_USER)
-        }
-        Kind::Iq => stanza.mentions_any(&REQUESTS),
-    }
-}
-
-const REQUESTS: NsSet = NsSet::of(&[ns::REGISTER, ns::PUSH]);
-
-impl Rooms {
-    fn knows(&self, stanza: &Stanza, route: &Route) -> bool {
-        let peer = match route {
-            Route::FromSession(_) => stanza.to(),
-            _ => stanza.from(),
-        };
-        let (Some(owner), Some(peer)) = (route.owner(), peer) else {
-            return false;
-        };
-        if !self.services.may_hold(peer.domain().as_str()) {
-            return false;
-        }
-        let known = self.known.read().expect("no poison");
-        known
-            .get(bare(owner))
-            .is_some_and(|rooms| rooms.contains(bare(peer)))
-    }
-}
-
-/// Archive, fork, and three of the coming kind, each with state of 10,000
-/// accounts.
+/// The five layers in their order, each with the state of 10,000 accounts.
 pub fn five_layers<S>(
     bottom: S,
 ) -> impl Service<Envelope, Response = Outcome, Error = S::Error> + Clone
@@ -104,32 +49,105 @@ where
     S::Error: Send,
 {
     let mut stack = tower::ServiceBuilder::new()
-        .layer(rooms("seats"))
+        .layer(seats())
         .layer(archive())
         .layer(ForkLayer::new())
-        .layer(rooms("members"))
-        .layer(rooms("targets"))
+        .layer(registrations())
+        .layer(targets())
         .service(bottom);
     // A tenth of the accounts has a session with carbons on.
     for number in (0..ACCOUNTS).step_by(10) {
-        let session = format!("alice{number}@a.example/phone");
-        let heard = stack.call(bound(session.parse().expect("a JID")));
+        let session = format!("alice{number}@a.example/phone")
+            .parse()
+            .expect("a JID");
+        let enabled = vec![ns::CARBONS.to_owned()];
+        let bound = Event::SessionBound { session, enabled };
+        let heard = stack.call(Envelope::event(Time::from_secs(0), bound));
         assert!(block_on(heard).is_ok());
     }
     stack
 }
 
-/// Archive alone.
-pub fn archive() -> ArchiveLayer {
-    let counter = std::sync::atomic::AtomicU64::new(0);
-    let entropy = move |bytes: &mut [u8]| {
-        let next = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+/// Every account is in a room with its phone.
+fn seats() -> AccountMucLayer {
+    let layer = AccountMucLayer::new(Arc::new(MemorySeats::default()), entropy());
+    let mut stack = layer.layer(Nowhere);
+    for number in 0..ACCOUNTS {
+        let session: FullJid = format!("alice{number}@a.example/phone")
+            .parse()
+            .expect("a JID");
+        let join = format!(
+            "<presence from='{session}' to='room{}@muc.example/Alice'>\
+             <x xmlns='http://jabber.org/protocol/muc'/></presence>",
+            number % 500
+        );
+        let join = Stanza::parse(join.as_bytes()).expect("XML");
+        let entered = Envelope::stanza(Time::from_secs(0), Route::FromSession(session), join);
+        let handed_over = block_on(stack.call(entered)).unwrap_or_else(|never| match never {});
+        for emit in handed_over.emits {
+            if let EmitKind::New(route) = emit.kind {
+                let joins = Envelope::stanza(Time::from_secs(0), route, emit.stanza);
+                let joined = block_on(stack.call(joins)).unwrap_or_else(|never| match never {});
+                assert_eq!(
+                    joined.original,
+                    Original::Routed,
+                    "the join goes to the room"
+                );
+            }
+        }
+    }
+    layer
+}
+
+/// Every account has registered with a room of ours.
+fn registrations() -> MucOfflineRoomLayer {
+    let store = MemoryRegistrations::default();
+    for number in 0..ACCOUNTS {
+        let (room, account) = room_and_account(number);
+        let kept = store.put(Registration::new(room, account));
+        block_on(kept).expect("memory has room");
+    }
+    block_on(MucOfflineRoomLayer::open(Arc::new(store))).expect("memory can be read")
+}
+
+/// Every account wants to be notified by a room of ours.
+fn targets() -> MucPushRoomLayer {
+    let store = MemoryTargets::default();
+    for number in 0..ACCOUNTS {
+        let (room, account) = room_and_account(number);
+        let kept = store.put(Target {
+            jid: account.clone().into(),
+            room,
+            account,
+            node: None,
+            options: None,
+        });
+        block_on(kept).expect("memory has room");
+    }
+    block_on(MucPushRoomLayer::open(Arc::new(store), entropy())).expect("memory can be read")
+}
+
+fn room_and_account(number: usize) -> (BareJid, BareJid) {
+    let jid = |text: String| text.parse().expect("a JID");
+    (
+        jid(format!("room{}@rooms.a.example", number % 500)),
+        jid(format!("alice{number}@a.example")),
+    )
+}
+
+fn entropy() -> Arc<dyn Entropy> {
+    let counter = AtomicU64::new(0);
+    Arc::new(move |bytes: &mut [u8]| {
+        let next = counter.fetch_add(1, Ordering::Relaxed);
         for (place, byte) in bytes.iter_mut().enumerate() {
             *byte = (next >> (8 * (place % 8))) as u8;
         }
-    };
-    let entropy: Arc<dyn Entropy> = Arc::new(entropy);
-    ArchiveLayer::new(Arc::new(MemoryArchive::default()), entropy)
+    })
+}
+
+/// Archive alone.
+pub fn archive() -> ArchiveLayer {
+    ArchiveLayer::new(Arc::new(MemoryArchive::default()), entropy())
 }
 
 /// Fork alone, with carbons on at these sessions of Alice's.
@@ -203,27 +221,6 @@ pub fn sessions(count: usize) -> Vec<FullJid> {
                 .expect("a JID")
         })
         .collect()
-}
-
-fn rooms(name: &'static str) -> Shell<Rooms> {
-    let known = (0..ACCOUNTS)
-        .map(|number| {
-            let account = format!("alice{number}@a.example").into();
-            let rooms = (0..3).map(|room| format!("room{room}@muc.example").into());
-            (account, rooms.collect())
-        })
-        .collect();
-    let services = Sieve::default();
-    services.insert("muc.example");
-    Shell::of(Rooms {
-        name,
-        services,
-        known: RwLock::new(known),
-    })
-}
-
-fn bare(jid: &Jid) -> &str {
-    jid.as_str().split('/').next().unwrap_or_default()
 }
 
 impl Service<Envelope> for Nowhere {
