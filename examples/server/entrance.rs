@@ -16,7 +16,7 @@ use super::clock::now;
 use super::options::Limits;
 use super::random;
 use super::session::{NotResumed, Session};
-use super::sessions::Found;
+use super::sessions::{Found, NotAdded};
 use super::site::Site;
 use super::stream::acks::{self, Acks};
 use super::stream::queue::{Cut, Queue};
@@ -96,12 +96,8 @@ impl Entrance {
     pub async fn begin(
         &self,
         birth: Birth,
-        greet: impl FnOnce(Option<&str>),
+        greet: impl Fn(Option<&str>),
     ) -> Result<Seat, Condition> {
-        while let Some(old) = self.site.sessions.get(&birth.jid) {
-            old.end_stream(Fault::Conflict, Cut::Conflict);
-            self.end(&old, End::Lost).await;
-        }
         let (acks, enabled) = match birth.sm {
             Some(wish) => {
                 let (acks, enabled) = self.acks(wish);
@@ -111,17 +107,28 @@ impl Entrance {
         };
         let session = Session::new(birth.jid, birth.queue, acks);
         let handled = session.talking().await;
-        let added = self
-            .site
-            .sessions
-            .add(session.clone(), || greet(enabled.as_deref()));
-        added.map_err(|_| Condition::ResourceConstraint)?;
+        let announce = || {
+            greet(enabled.as_deref());
+            // Enters before the session's end can: who takes the address away
+            // again must first find it taken.
+            self.enter(Event::SessionBound {
+                session: session.jid().clone(),
+                enabled: birth.enabled.clone(),
+            })
+        };
+        let heard = loop {
+            match self.site.sessions.add(&session, announce) {
+                Ok(heard) => break heard,
+                Err(NotAdded::TooMany) => return Err(Condition::ResourceConstraint),
+                Err(NotAdded::Taken(old)) => {
+                    old.end_stream(Fault::Conflict, Cut::Conflict);
+                    self.end(&old, End::Lost).await;
+                }
+            }
+        };
         info!(session = %session.jid(), sm = enabled.is_some(), "session begins");
-        self.hear(Event::SessionBound {
-            session: session.jid().clone(),
-            enabled: birth.enabled,
-        })
-        .await;
+        // What became of it is logged where passes end, in the site.
+        let _ = heard.await;
         Ok(Seat { session, handled })
     }
 
@@ -147,16 +154,19 @@ impl Entrance {
         let mut handled = session.talking().await;
         settle(&mut handled).await;
         let count = handled.count();
-        match session.resume(queue.clone(), wish.h, || greet(session.jid(), count)) {
-            Ok(()) => {}
+        let announce = || {
+            greet(session.jid(), count);
+            self.enter(Event::SessionResumed {
+                session: session.jid().clone(),
+            })
+        };
+        let heard = match session.resume(queue.clone(), wish.h, announce) {
+            Ok(heard) => heard,
             Err(NotResumed::Over) => return Err(Failed::Gone(None)),
             Err(NotResumed::Fault(fault)) => return Err(Failed::Fault(fault)),
-        }
-        info!(session = %session.jid(), "session goes on");
-        self.hear(Event::SessionResumed {
-            session: session.jid().clone(),
-        })
-        .await;
+        };
+        info!(session = %session.jid(), "session resumed");
+        let _ = heard.await;
         Ok(Seat {
             session: session.clone(),
             handled,
@@ -257,7 +267,7 @@ impl Entrance {
 
     /// A session is over. Returns when all that follows is done, whoever
     /// began it.
-    pub async fn end(&self, session: &Session, how: End) {
+    pub async fn end(&self, session: &Arc<Session>, how: End) {
         session
             .ended()
             .get_or_init(async || {
@@ -285,7 +295,11 @@ impl Entrance {
     /// Something happened without a stanza.
     pub async fn hear(&self, event: Event) {
         // What became of it is logged where passes end, in the site.
-        let _ = self.conductor.enter(Envelope::event(now(), event)).await;
+        let _ = self.enter(event).await;
+    }
+
+    fn enter(&self, event: Event) -> Ticket {
+        self.conductor.enter(Envelope::event(now(), event))
     }
 
     /// Stream management as a client wishes it, and what it is told.

@@ -212,13 +212,14 @@ impl Session {
     }
 
     /// The client is back on another stream, says how much it got, and gets
-    /// the rest again. `greet` tells it how much of its own arrived.
-    pub fn resume(
+    /// the rest again. `announce` tells whom it concerns, before the client
+    /// hears anything else and before the session can end.
+    pub fn resume<T>(
         &self,
         queue: Arc<Queue>,
         h: u32,
-        greet: impl FnOnce(),
-    ) -> Result<(), NotResumed> {
+        announce: impl FnOnce() -> T,
+    ) -> Result<T, NotResumed> {
         let mut state = self.state();
         let State { link, acks, .. } = &mut *state;
         let (Link::Hibernating(_), Some(acks)) = (&link, acks) else {
@@ -226,7 +227,7 @@ impl Session {
         };
         acks.acknowledged(h).map_err(NotResumed::Fault)?;
         acks.resumed();
-        greet();
+        let announced = announce();
         for stanza in acks.unacked() {
             // A queue that takes no more ends the stream by itself.
             let _ = queue.stanza(stanza);
@@ -235,7 +236,7 @@ impl Session {
         // XEP-0352 §5.2
         state.outbox.active();
         state.flush();
-        Ok(())
+        Ok(announced)
     }
 
     /// Takes nothing more; returns what the client may not have, in order.

@@ -46,26 +46,37 @@ pub enum Found {
     Unknown,
 }
 
-/// The account has as many sessions as it may.
-#[derive(Debug)]
-pub struct TooMany;
+/// Why a session was not added.
+pub enum NotAdded {
+    /// This one has the address.
+    Taken(Arc<Session>),
+    /// The account has as many sessions as it may.
+    TooMany,
+}
 
 impl Sessions {
-    /// Adds a session. `greet` tells its client so, before anybody else can
-    /// write to it. One with the same address must have been removed before.
-    pub fn add(&self, session: Arc<Session>, greet: impl FnOnce()) -> Result<(), TooMany> {
+    /// Adds a session, unless its address is taken. `announce` tells whom it
+    /// concerns, before anybody else can write to the session or end it.
+    pub fn add<T>(
+        &self,
+        session: &Arc<Session>,
+        announce: impl FnOnce() -> T,
+    ) -> Result<T, NotAdded> {
         let mut maps = self.maps.write().unwrap();
+        if let Some(taken) = maps.by_jid.get(session.jid()) {
+            return Err(NotAdded::Taken(taken.clone()));
+        }
         let of_account = maps.by_account.entry(session.jid().to_bare()).or_default();
         if of_account.len() >= PER_ACCOUNT {
-            return Err(TooMany);
+            return Err(NotAdded::TooMany);
         }
-        greet();
+        let announced = announce();
         of_account.push(session.clone());
         if let Some(id) = session.resumption_id() {
             maps.resumable.insert(id, session.clone());
         }
-        maps.by_jid.insert(session.jid().clone(), session);
-        Ok(())
+        maps.by_jid.insert(session.jid().clone(), session.clone());
+        Ok(announced)
     }
 
     /// The session can be resumed from now on, unless it is over.
@@ -77,14 +88,18 @@ impl Sessions {
         }
     }
 
-    /// Removes a session; with an id by which it could have been resumed, it
-    /// is remembered how much of its client's was handled.
-    pub fn remove(&self, session: &Session, id: Option<String>, handled: Option<u32>) {
+    /// Removes a session, and none that merely has its address; with an id by
+    /// which it could have been resumed, it is remembered how much of its
+    /// client's was handled.
+    pub fn remove(&self, session: &Arc<Session>, id: Option<String>, handled: Option<u32>) {
         let mut maps = self.maps.write().unwrap();
         let account = session.jid().to_bare();
-        maps.by_jid.remove(session.jid());
+        let known = maps.by_jid.get(session.jid());
+        if known.is_some_and(|known| Arc::ptr_eq(known, session)) {
+            maps.by_jid.remove(session.jid());
+        }
         if let Some(of_account) = maps.by_account.get_mut(&account) {
-            of_account.retain(|other| other.jid() != session.jid());
+            of_account.retain(|other| !Arc::ptr_eq(other, session));
             if of_account.is_empty() {
                 maps.by_account.remove(&account);
             }
@@ -158,5 +173,40 @@ impl Sessions {
         let maps = self.maps.read().unwrap();
         let of_account = maps.by_account.get(account);
         of_account.map_or(vec![], |sessions| sessions.iter().map(of).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::stream::framing::Framing;
+    use super::super::stream::queue::Queue;
+    use super::*;
+
+    fn phone() -> Arc<Session> {
+        let queue = Arc::new(Queue::new(1_000, Framing::Tcp));
+        Session::new("alice@example.org/phone".parse().unwrap(), queue, None)
+    }
+
+    #[test]
+    fn an_address_is_had_by_one_session_and_lost_by_that_one_alone() {
+        let (sessions, winner, loser) = (Sessions::default(), phone(), phone());
+        let has = |session: &Arc<Session>| {
+            let [by_jid, by_account] = [
+                sessions.get(session.jid()),
+                sessions.of(&session.jid().to_bare()).pop(),
+            ];
+            [by_jid, by_account].map(|found| found.is_some_and(|it| Arc::ptr_eq(&it, session)))
+        };
+        assert!(sessions.add(&winner, || ()).is_ok());
+        let Err(NotAdded::Taken(taken)) = sessions.add(&loser, || panic!("it is announced")) else {
+            panic!("two sessions have one address");
+        };
+        assert!(Arc::ptr_eq(&taken, &winner));
+        sessions.remove(&loser, None, None);
+        assert_eq!(has(&winner), [true, true]);
+        sessions.remove(&winner, None, None);
+        assert_eq!(has(&winner), [false, false]);
+        assert!(sessions.add(&loser, || ()).is_ok());
+        assert_eq!(has(&loser), [true, true]);
     }
 }

@@ -6,7 +6,8 @@ use hmac::digest::core_api::BlockSizeUser;
 use hmac::{Mac, SimpleHmac};
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
-use tower_xmpp::stanza::{Condition, Element, ElementRef, Frame, Type};
+use tokio::task::JoinSet;
+use tower_xmpp::stanza::{Condition, Element, ElementRef, Frame, Type, ns};
 
 use super::client::*;
 
@@ -295,4 +296,40 @@ async fn who_does_not_log_in_in_time_is_sent_away() {
     assert!(matches!(silent.frame().await, Some(Frame::Open(_))));
     silent.expect_end("connection-timeout").await;
     slow.expect_end("connection-timeout").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_who_bind_one_resource_at_once_one_has_it() {
+    let server = server().await;
+    let mut sender = Client::bound(server.address(), "bob", "desk").await;
+    let mut rivals = JoinSet::new();
+    for _ in 0..8 {
+        let mut rival = Client::authenticated(server.address(), "alice").await;
+        rivals.spawn(async move {
+            rival.bind("phone").await;
+            rival
+        });
+    }
+    let mut has_it = vec![];
+    for mut rival in rivals.join_all().await {
+        let _ = rival.try_send(PING).await;
+        match rival.frame().await {
+            Some(Frame::Stanza(_)) => has_it.push(rival),
+            Some(Frame::Nonza(error)) => {
+                assert!(
+                    error
+                        .first_child()
+                        .unwrap()
+                        .is("conflict", ns::STREAM_ERRORS)
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+    let [winner] = &mut has_it[..] else {
+        panic!("{} have it", has_it.len());
+    };
+    let message = "<message to='alice@example.org/phone' id='m1'/>";
+    sender.send(message).await;
+    assert_eq!(winner.stanza().await.id(), Some("m1"));
 }

@@ -19,7 +19,7 @@
 pub mod acks;
 pub mod admission;
 mod documents;
-mod framing;
+pub mod framing;
 mod inlet;
 mod negotiation;
 pub mod queue;

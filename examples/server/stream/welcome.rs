@@ -59,8 +59,8 @@ pub async fn welcome(
     };
     let session = birth.jid.clone();
     let greet = |enabled: Option<&str>| {
-        inside.push_str(&sasl2::bound(enabled.unwrap_or_default()));
-        say(&session, &inside, in_session);
+        let bound = sasl2::bound(enabled.unwrap_or_default());
+        say(&session, &format!("{inside}{bound}"), in_session.clone());
     };
     let born = entrance.begin(birth, greet).await;
     let seat = born.map_err(|_| Ending::Fault(Fault::TooManySessions))?;
