@@ -119,10 +119,11 @@ impl Archive {
         if !placed.durable.is_now() {
             filed_now.settling = Some(settling(placed.durable, asked, stanza.id()));
         }
+        let archived = Archived { by: owner, id };
         if direction == Direction::Incoming {
-            stanza.push(rules::stamp(&owner, &id));
+            stanza.push(archived.stamp());
         }
-        facts.archived = Some(Archived { by: owner, id });
+        facts.archived = Some(archived);
         filed_now
     }
 

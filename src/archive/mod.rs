@@ -187,4 +187,4 @@ pub use port::{
     Row,
 };
 pub use preferences::{DefaultPreference, InvalidPreferences, Preferences};
-pub use rules::{Decision, Direction, Settings, Skip, Why, cleanse, decide, decide_room, stamp};
+pub use rules::{Decision, Direction, Settings, Skip, Why, cleanse, decide, decide_room};

@@ -277,14 +277,6 @@ pub fn cleanse(stanza: &mut Stanza, owner: &Jid, direction: Direction) -> usize 
     removed
 }
 
-/// The element that says where a message lies (XEP-0359 §3).
-pub fn stamp(by: &BareJid, id: &str) -> RawXml {
-    RawXml::build("stanza-id", ns::SID)
-        .attr("by", by.as_str())
-        .attr("id", id)
-        .finish()
-}
-
 impl Settings {
     fn want(&self, why: Why) -> bool {
         match why {
@@ -376,19 +368,13 @@ fn worth(stanza: &Stanza) -> Result<Why, Skip> {
     if markers.iter().any(|name| has(name, ns::CHAT_MARKERS)) {
         return Ok(Why::Marker);
     }
-    if has("x", ns::CONFERENCE) || is_mediated_invitation(stanza) {
+    if has("x", ns::CONFERENCE) || stanza.is_mediated_invitation() {
         return Ok(Why::Invitation);
     }
     if stanza.mentions(ns::JINGLE_MESSAGE) {
         return Ok(Why::Call);
     }
     Err(Skip::Passing)
-}
-
-fn is_mediated_invitation(stanza: &Stanza) -> bool {
-    stanza
-        .child("x", ns::MUC_USER)
-        .is_some_and(|x| x.has_child("invite", ns::MUC_USER))
 }
 
 fn is_forged_id(child: ElementRef<'_>, owner: &Jid) -> bool {

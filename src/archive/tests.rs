@@ -451,11 +451,3 @@ fn an_id_is_a_dash_and_130_random_bits() {
     assert_ne!(new_id(&entropy), id);
     assert!(!entropy.token(26).starts_with('-'));
 }
-
-#[test]
-fn a_stamp_says_by_whom_and_under_which_id() {
-    assert_eq!(
-        stamp(&jid(ALICE).to_bare(), "-abc").as_str(),
-        "<stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='-abc'/>"
-    );
-}

@@ -116,6 +116,18 @@ mod tests {
     }
 
     #[test]
+    fn a_stamp_says_by_whom_and_under_which_id() {
+        let archived = Archived {
+            by: session("phone").to_bare(),
+            id: "-abc".into(),
+        };
+        assert_eq!(
+            archived.stamp().as_str(),
+            "<stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='-abc'/>"
+        );
+    }
+
+    #[test]
     fn a_reach_is_widened_by_whom_it_does_not_name_unless_it_names_everybody() {
         let mut reach = Reach::Rfc;
         reach.widen([]);

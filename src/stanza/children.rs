@@ -72,6 +72,13 @@ impl Stanza {
         self.has_child("body", ns::CLIENT)
     }
 
+    /// Does it invite somebody to a room by way of the room (XEP-0045 §7.8.2),
+    /// on either half of that way?
+    pub fn is_mediated_invitation(&self) -> bool {
+        self.child("x", ns::MUC_USER)
+            .is_some_and(|x| x.has_child("invite", ns::MUC_USER))
+    }
+
     /// The text of the first `<body/>`.
     pub fn body_text(&self) -> Option<String> {
         self.child("body", ns::CLIENT).map(ElementRef::text)
