@@ -46,8 +46,9 @@
 //!    the room does that. A private message from an occupant is not shared,
 //!    since the room sends it to each session that joined; one to an occupant is
 //!    shared with the sessions in that room. Both are told by the joins that
-//!    passed (or by who was given in [`Fork::occupancy`]) and by `<x/>` in the
-//!    namespace muc#user. Without known sessions in the room, nobody gets it.
+//!    passed and that the room confirmed (or by who was given in
+//!    [`Fork::occupancy`]) and by `<x/>` in the namespace muc#user. Without
+//!    known sessions in the room, nobody gets it.
 //! 6. **Outward** (XEP-0280 §8), the sender gets nothing back, whether or not it
 //!    takes part; but IM-NG reflects to the sending session as well. Where
 //!    archive is outside, what the account's sessions get bears the archive ID

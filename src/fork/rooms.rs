@@ -2,7 +2,7 @@
 //! the little that is known where nobody answers
 //! [`Occupancy`](crate::flow::Occupancy).
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use jid::{BareJid, FullJid, Jid};
 
@@ -10,7 +10,7 @@ use crate::stanza::{Condition, Kind, Stanza, Type, ns};
 
 use super::bare;
 
-/// How many rooms are known of one session. What it joins later is not known;
+/// How many rooms are known of one session. What it joins beyond is not known;
 /// `<x/>` in the namespace muc#user still tells.
 pub(super) const ROOMS_PER_SESSION: usize = 1_000;
 
@@ -19,13 +19,26 @@ pub(super) const ROOMS_PER_SESSION: usize = 1_000;
 pub(super) struct Rooms(HashMap<Box<str>, Seats>);
 
 /// The rooms of each session of an account; none is empty.
-type Seats = BTreeMap<FullJid, BTreeSet<BareJid>>;
+type Seats = BTreeMap<FullJid, BTreeMap<BareJid, Seat>>;
+
+/// How far a session is with joining a room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Seat {
+    /// It has asked the room to let it in.
+    Asked,
+    /// The room has let it in.
+    Taken,
+}
 
 /// What a presence says about a seat.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Move {
-    /// The session joins the room.
+    /// The session asks the room to let it in.
+    Asks(BareJid),
+    /// The room says that it is in, if it has asked for that.
     In(BareJid),
+    /// The room refuses what it asked for last with `conflict`.
+    Conflict(BareJid),
     /// It is not in the room any more.
     Out(BareJid),
     /// It is in no room any more.
@@ -37,7 +50,7 @@ impl Rooms {
     pub(super) fn may_move(presence: &Stanza) -> bool {
         presence.kind() == Kind::Presence
             && match presence.type_() {
-                None => presence.mentions(ns::MUC),
+                None => presence.mentions(ns::MUC) || presence.mentions(ns::MUC_USER),
                 Some(Type::Unavailable | Type::Error) => true,
                 _ => false,
             }
@@ -68,7 +81,7 @@ impl Rooms {
         self.0.remove(account.as_str());
     }
 
-    /// Whether the account is in any room.
+    /// Whether the account is in any room, or has asked for that.
     pub(super) fn has_seats(&self, account: &Jid) -> bool {
         self.0.contains_key(bare(account))
     }
@@ -79,7 +92,7 @@ impl Rooms {
             .get(account.as_str())
             .into_iter()
             .flatten()
-            .filter(|(_, rooms)| rooms.contains(room))
+            .filter(|(_, rooms)| rooms.get(room) == Some(&Seat::Taken))
             .map(|(session, _)| session.clone())
             .collect()
     }
@@ -88,11 +101,18 @@ impl Rooms {
         let seats = self.0.entry(bare(session).into()).or_default();
         let rooms = seats.entry(session.clone()).or_default();
         match moved {
-            Move::In(room) if rooms.len() < ROOMS_PER_SESSION => {
-                rooms.insert(room);
+            // Who is in may ask again (XEP-0045 §7.2): it stays in.
+            Move::Asks(room) if rooms.len() < ROOMS_PER_SESSION => {
+                rooms.entry(room).or_insert(Seat::Asked);
             }
-            Move::In(_) => {}
-            Move::Out(room) => {
+            Move::Asks(_) => {}
+            Move::In(room) => {
+                rooms.entry(room).and_modify(|seat| *seat = Seat::Taken);
+            }
+            // Of who is in, a change of nick is refused (XEP-0045 §7.6), which
+            // leaves the session where it is.
+            Move::Conflict(room) if rooms.get(&room) == Some(&Seat::Taken) => {}
+            Move::Conflict(room) | Move::Out(room) => {
                 rooms.remove(&room);
             }
             Move::OutOfAll => rooms.clear(),
@@ -111,7 +131,7 @@ impl Rooms {
 fn sent(presence: &Stanza) -> Option<Move> {
     match (presence.type_(), presence.to()) {
         (None, Some(to)) if to.is_full() && presence.has_child("x", ns::MUC) => {
-            Some(Move::In(to.to_bare()))
+            Some(Move::Asks(to.to_bare()))
         }
         (Some(Type::Unavailable), Some(to)) => Some(Move::Out(to.to_bare())),
         (Some(Type::Unavailable), None) => Some(Move::OutOfAll),
@@ -119,30 +139,25 @@ fn sent(presence: &Stanza) -> Option<Move> {
     }
 }
 
-/// The room refuses a join (XEP-0045 §7.2), or tells a session that it is out
-/// (§7.14, §8.2): status 110 says that it means this session, 303 that it
-/// only gets another nick.
-///
-/// A conflict may as well refuse a change of nick (§7.6), which leaves the
-/// session where it is.
+/// The room lets a session in or refuses it (XEP-0045 §7.2), or tells it that
+/// it is out (§7.14, §8.2): status 110 says that it means this session, 303
+/// that it only gets another nick.
 fn received(presence: &Stanza) -> Option<Move> {
     let room = presence.from()?.to_bare();
-    match presence.type_()? {
-        Type::Error => {
-            let conflict = presence
-                .error()
-                .is_some_and(|error| error.condition == Condition::Conflict);
-            (!conflict).then_some(Move::Out(room))
-        }
-        Type::Unavailable => {
-            let x = presence.child("x", ns::MUC_USER)?;
-            let says = |code| {
-                x.children().any(|child| {
-                    child.is("status", ns::MUC_USER) && child.attr("code") == Some(code)
-                })
-            };
-            (says("110") && !says("303")).then_some(Move::Out(room))
-        }
+    let says = |code| {
+        let x = presence.child("x", ns::MUC_USER);
+        x.is_some_and(|x| {
+            x.children()
+                .any(|child| child.is("status", ns::MUC_USER) && child.attr("code") == Some(code))
+        })
+    };
+    match presence.type_() {
+        None if says("110") => Some(Move::In(room)),
+        Some(Type::Unavailable) if says("110") && !says("303") => Some(Move::Out(room)),
+        Some(Type::Error) => Some(match presence.error() {
+            Some(error) if error.condition == Condition::Conflict => Move::Conflict(room),
+            _ => Move::Out(room),
+        }),
         _ => None,
     }
 }
@@ -163,7 +178,7 @@ mod tests {
         Stanza::parse(format!("<presence {rest}</presence>").as_bytes()).unwrap()
     }
 
-    fn joined() -> Rooms {
+    fn asked() -> Rooms {
         let mut rooms = Rooms::default();
         rooms.sent(
             &phone(),
@@ -172,17 +187,53 @@ mod tests {
         rooms
     }
 
+    fn joined() -> Rooms {
+        let mut rooms = asked();
+        rooms.received(&from_room("", &statuses(&["100", "110"])));
+        rooms
+    }
+
     fn from_room(type_: &str, inside: &str) -> Stanza {
         presence(&format!(
-            "from='room@muc.example/Alice' to='alice@a.example/phone' type='{type_}'>{inside}"
+            "from='room@muc.example/Alice' to='alice@a.example/phone' {type_}>{inside}"
         ))
     }
 
+    fn statuses(codes: &[&str]) -> String {
+        let status: String = codes
+            .iter()
+            .map(|code| format!("<status code='{code}'/>"))
+            .collect();
+        format!("<x xmlns='http://jabber.org/protocol/muc#user'>{status}</x>")
+    }
+
+    fn refusal(condition: &str) -> Stanza {
+        let stanzas = "urn:ietf:params:xml:ns:xmpp-stanzas";
+        from_room(
+            "type='error'",
+            &format!("<error type='auth'><{condition} xmlns='{stanzas}'/></error>"),
+        )
+    }
+
     fn is_in(rooms: &Rooms) -> bool {
-        let account = phone().to_bare();
-        let sessions = rooms.sessions(&account, &room());
-        assert_eq!(sessions.is_empty(), !rooms.has_seats(&account));
-        sessions == [phone()]
+        rooms.sessions(&phone().to_bare(), &room()) == [phone()]
+    }
+
+    #[test]
+    fn a_session_is_in_a_room_once_the_room_says_so() {
+        let mut rooms = asked();
+        assert!(!is_in(&rooms));
+        rooms.received(&from_room("", &statuses(&[])));
+        assert!(!is_in(&rooms));
+        rooms.received(&from_room("", &statuses(&["110"])));
+        assert!(is_in(&rooms));
+    }
+
+    #[test]
+    fn a_room_cannot_say_so_of_who_has_not_asked() {
+        let mut rooms = Rooms::default();
+        rooms.received(&from_room("", &statuses(&["110"])));
+        assert!(rooms.0.is_empty());
     }
 
     #[test]
@@ -212,35 +263,22 @@ mod tests {
     }
 
     #[test]
-    fn a_refused_join_is_none_but_a_taken_nick_changes_nothing() {
-        let error = |condition: &str| {
-            from_room(
-                "error",
-                &format!(
-                    "<error type='auth'><{condition} \
-                     xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>"
-                ),
-            )
-        };
+    fn a_refused_join_is_none_but_a_refused_nick_changes_nothing() {
+        for condition in ["conflict", "forbidden"] {
+            let mut rooms = asked();
+            rooms.received(&refusal(condition));
+            assert!(rooms.0.is_empty(), "{condition}");
+        }
         let mut rooms = joined();
-        rooms.received(&error("conflict"));
+        rooms.received(&refusal("conflict"));
         assert!(is_in(&rooms));
-        rooms.received(&error("forbidden"));
+        rooms.received(&refusal("forbidden"));
         assert!(!is_in(&rooms));
     }
 
     #[test]
     fn who_is_kicked_is_out_and_who_changes_nick_is_not() {
-        let gone = |codes: &[&str]| {
-            let status: String = codes
-                .iter()
-                .map(|code| format!("<status code='{code}'/>"))
-                .collect();
-            from_room(
-                "unavailable",
-                &format!("<x xmlns='http://jabber.org/protocol/muc#user'>{status}</x>"),
-            )
-        };
+        let gone = |codes: &[&str]| from_room("type='unavailable'", &statuses(codes));
         let mut rooms = joined();
         rooms.received(&gone(&[]));
         rooms.received(&gone(&["110", "303"]));

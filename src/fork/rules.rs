@@ -245,7 +245,7 @@ impl<'a> Case<'a> {
     fn is_muc_private_message(&self) -> bool {
         self.peer().is_some_and(Jid::is_full)
             && (self.with_occupant || self.stanza.has_child("x", ns::MUC_USER))
-            && !is_mediated_invitation(self.stanza)
+            && !self.stanza.is_mediated_invitation()
     }
 
     /// What is said to one occupant is the room's business: it is for those
@@ -389,7 +389,7 @@ fn eligible(stanza: &Stanza) -> Option<Grounds> {
         // to stop ringing on every other once one has answered (XEP-0353 §3).
         ns::JINGLE_MESSAGE,
     ];
-    if stanza.has_child("x", ns::CONFERENCE) || is_mediated_invitation(stanza) {
+    if stanza.has_child("x", ns::CONFERENCE) || stanza.is_mediated_invitation() {
         Some(Grounds::Invitation)
     } else if stanza.message_type() == MessageType::Chat {
         Some(Grounds::Chat)
@@ -400,10 +400,4 @@ fn eligible(stanza: &Stanza) -> Option<Grounds> {
     } else {
         None
     }
-}
-
-fn is_mediated_invitation(stanza: &Stanza) -> bool {
-    stanza
-        .child("x", ns::MUC_USER)
-        .is_some_and(|x| x.has_child("invite", ns::MUC_USER))
 }

@@ -246,7 +246,7 @@ fn a_private_message_of_a_room_reaches_the_session_that_it_is_for_alone() {
     phone.expect(xml!("<message>{marked}</message>"));
 
     // Without the mark, whoever joined is known.
-    joins(&phone, "room@muc.example/Alice");
+    joins(&w, &phone, "room@muc.example/Alice");
     occupant.send(xml!(
         "<message to='{phone}' type='chat'><body>ho</body></message>"
     ));
@@ -261,9 +261,9 @@ fn a_private_message_to_an_occupant_is_copied_to_the_sessions_in_that_room_only(
         .sessions("alice@a.example", ["phone", "desk", "tv"])
         .carbons();
     let occupant = w.session("room@muc.example/Bob");
-    joins(&phone, "room@muc.example/Alice");
-    joins(&desk, "room@muc.example/Alice");
-    joins(&tv, "other@muc.example/Alice");
+    joins(&w, &phone, "room@muc.example/Alice");
+    joins(&w, &desk, "room@muc.example/Alice");
+    joins(&w, &tv, "other@muc.example/Alice");
     phone.send("<message to='room@muc.example/Bob' type='chat' id='m1'><body>hi</body></message>");
     occupant.expect(HI);
     desk.expect_carbon(Carbon::Sent, HI);
@@ -278,6 +278,34 @@ fn a_private_message_to_an_occupant_is_copied_to_the_sessions_in_that_room_only(
     desk.send("<presence to='room@muc.example/Alice' type='unavailable'/>");
     phone.send("<message to='room@muc.example/Bob' type='chat'><body>ho</body></message>");
     occupant.expect("<message><body>ho</body></message>");
+    w.finish();
+}
+
+#[test]
+fn a_session_whom_the_room_did_not_let_in_hears_no_private_messages_of_it() {
+    let w = world();
+    w.rooms("muc.example");
+    let bob = bob(&w);
+    bob.joins("room@muc.example/Bob");
+    let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]).carbons();
+    phone.joins("room@muc.example/Alice");
+    desk.send(
+        "<presence to='room@muc.example/Bob'>\
+         <x xmlns='http://jabber.org/protocol/muc'/></presence>",
+    );
+    let error = "<error><conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error>";
+    desk.expect(xml!("<presence type='error'>{error}</presence>"));
+    bob.take_all();
+    phone.send("<message to='room@muc.example/Bob' type='chat'><body>hi</body></message>");
+    bob.expect(HI);
+    desk.expect_nothing();
+
+    desk.joins("room@muc.example/Desk");
+    bob.take_all();
+    phone.take_all();
+    phone.send("<message to='room@muc.example/Bob' type='chat'><body>hi</body></message>");
+    bob.expect(HI);
+    desk.expect_carbon(Carbon::Sent, HI);
     w.finish();
 }
 

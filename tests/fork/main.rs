@@ -24,8 +24,18 @@ fn bob(w: &World) -> Session {
     w.session("bob@b.example/x")
 }
 
-fn joins(session: &Session, nick: &str) {
+/// A session joins, and the room lets it in.
+fn joins(w: &World, session: &Session, nick: &str) {
+    let seat = w.bind(nick);
     session.send(xml!(
         "<presence to='{nick}'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
     ));
+    seat.expect("<presence/>");
+    seat.send(xml!(
+        "<presence to='{session}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <status code='110'/></x></presence>"
+    ));
+    session.expect(xml!("<presence from='{nick}'/>"));
+    seat.close();
+    session.take_all();
 }

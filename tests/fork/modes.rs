@@ -251,7 +251,7 @@ fn a_private_message_of_a_room_is_for_its_session_in_every_mode() {
         let phone = in_mode(&w, "phone", mode);
         let _desk = in_mode(&w, "desk", mode);
         let occupant = w.session("room@muc.example/Bob");
-        joins(&phone, "room@muc.example/Alice");
+        joins(&w, &phone, "room@muc.example/Alice");
         w.settle();
         occupant.take_all();
         occupant.send(xml!("{}", chat(phone.jid().as_str(), "m1")));

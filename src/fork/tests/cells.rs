@@ -178,6 +178,10 @@ fn play(members: &[Member], sample: &Sample) -> (BTreeMap<&'static str, Form>, b
             session.send(xml!(
                 "<presence to='room@muc.example/Alice'><x xmlns='http://jabber.org/protocol/muc'/></presence>"
             ));
+            other.send(xml!(
+                "<presence to='{session}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+                 <status code='110'/></x></presence>"
+            ));
         }
     }
     if sample.answers {
