@@ -126,7 +126,7 @@ impl Entrance {
                 }
             }
         };
-        info!(session = %session.jid(), sm = enabled.is_some(), "session begins");
+        info!(session = %session.jid(), sm = enabled.is_some(), "resource bound");
         // What became of it is logged where passes end, in the site.
         let _ = heard.await;
         Ok(Seat { session, handled })
@@ -220,7 +220,7 @@ impl Entrance {
         settle(&mut handled).await;
         let until = Instant::now() + self.limits.resume_timeout;
         if may_resume && session.hibernate(until) {
-            info!(session = %session.jid(), "session waits for its client");
+            info!(session = %session.jid(), "session disconnected, may be resumed");
             self.hear(Event::SessionHibernating {
                 session: session.jid().clone(),
             })
@@ -273,7 +273,7 @@ impl Entrance {
             .get_or_init(async || {
                 let id = session.resumption_id();
                 let unacked = session.close();
-                info!(session = %session.jid(), ?how, unacked = unacked.len(), "session ends");
+                info!(session = %session.jid(), ?how, unacked = unacked.len(), "session ended");
                 self.hear(Event::SessionEnded {
                     session: session.jid().clone(),
                     how,

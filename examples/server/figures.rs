@@ -51,7 +51,7 @@ pub async fn show(
         set("server_sessions_hibernating", hibernating);
         handle.run_upkeep();
         let told = timeout(PATIENCE, answer(socket, handle.render())).await;
-        debug!(?told, "somebody asked for figures");
+        debug!(result = ?told, "metrics requested");
     }
 }
 

@@ -35,6 +35,6 @@ pub async fn layer(directory: Option<&Path>) -> Result<AccountMucLayer, Unusable
     // Before anything enters: rooms that speak to a seat that is not known
     // here are refused, and then the seat is lost.
     let seats = layer.feature().restore().await?;
-    info!(seats, "accounts sit in rooms");
+    info!(seats, "room occupancies of accounts restored");
     Ok(layer)
 }

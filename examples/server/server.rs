@@ -214,7 +214,7 @@ impl Server {
         end_uplink.send_replace(true);
         let _ = uplink.await;
         self.site.storage.close().await;
-        info!("all is said");
+        info!("stopped");
     }
 }
 
@@ -267,6 +267,6 @@ async fn accept<F, Serve>(
     drop(listener);
     let all_ended = async { while streams.join_next().await.is_some() {} };
     if tokio::time::timeout(GRACE, all_ended).await.is_err() {
-        warn!("some connections did not end in time");
+        warn!("some connections did not close in time, aborted");
     }
 }

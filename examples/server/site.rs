@@ -145,7 +145,7 @@ impl Host for Site {
             type_ = stanza.type_().map(Type::as_str),
             from = stanza.from().map(Jid::as_str),
             to = stanza.to().map(Jid::as_str),
-            "enters"
+            "stanza received"
         );
     }
 
@@ -155,20 +155,16 @@ impl Host for Site {
             original => debug!(
                 pass = pass.0,
                 ?original,
-                besides = outcome.emits.len(),
-                "done"
+                emits = outcome.emits.len(),
+                "stanza routed"
             ),
         }
         for incident in &outcome.incidents {
-            warn!(
-                pass = pass.0,
-                ?incident,
-                "a layer broke and was stepped over"
-            );
+            warn!(pass = pass.0, ?incident, "layer failed and was bypassed");
         }
     }
 
     fn broke(&self, pass: PassId, what: &(dyn std::error::Error + Send + Sync)) {
-        error!(pass = pass.0, %what, "a pass broke off");
+        error!(pass = pass.0, error = %what, "processing a stanza failed");
     }
 }

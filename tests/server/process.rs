@@ -131,12 +131,13 @@ async fn the_log_tells_who_did_what_and_never_what_was_said() {
     for told in [
         "listening",
         "login failed name=\"alice\" failure=not-authorized",
-        "session begins session=alice@example.org/phone",
+        "resource bound session=alice@example.org/phone",
         "peer=127.0.0.1:",
         "from=\"alice@example.org/phone\" to=\"bob@example.org/desk\"",
-        "stream ends session=alice@example.org/phone why=invalid-from",
-        "stream ends session=bob@example.org/desk why=not-well-formed",
+        "stream closed session=alice@example.org/phone why=invalid-from",
+        "stream closed session=bob@example.org/desk why=not-well-formed",
         "shutting down",
+        "stopped",
     ] {
         assert!(log.contains(told), "{told:?} is not in\n{log}");
     }

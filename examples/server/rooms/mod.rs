@@ -60,7 +60,7 @@ impl Rooms {
         for saved in storage.run(move |db| kept::read(db, &service)).await? {
             let room = saved.room.clone();
             if !machine.restore(saved) {
-                warn!(%room, "a room that was kept cannot be read");
+                warn!(%room, "stored room cannot be read, skipped");
             }
         }
         let state = State {

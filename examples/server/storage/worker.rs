@@ -73,7 +73,7 @@ fn together(database: &mut Connection, jobs: Vec<Job>) {
         }
     };
     if let Err(failed) = &committed {
-        error!(%failed, "nothing could be kept");
+        error!(error = %failed, "database commit failed");
     }
     for reply in replies {
         reply(committed.clone());

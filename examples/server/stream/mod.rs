@@ -145,7 +145,7 @@ async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Qu
         Ok(Some(mut seat)) => {
             let forking = negotiation.forking();
             let ending = talk::talk(entrance, transport, queue, &mut seat, forking).await;
-            info!(session = %seat.session.jid(), why = %ending, "stream ends");
+            info!(session = %seat.session.jid(), why = %ending, "stream closed");
             // RFC 6120 §4.4: what it asked before is answered before the end.
             if matches!(ending, Ending::Closed) {
                 settle(&mut seat.handled).await;
@@ -166,7 +166,7 @@ async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Qu
             return After::Tls;
         }
         Err(ending) => {
-            info!(why = %ending, "no session came of it");
+            info!(why = %ending, "client left before binding");
             last_words(queue, &mut negotiation, ending);
         }
     }

@@ -60,8 +60,8 @@ impl Entry {
         };
         let socket = match secured {
             Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => return info!(%error, "no TLS came of it"),
-            Err(_) => return info!("no TLS came of it in time"),
+            Ok(Err(error)) => return info!(%error, "TLS handshake failed"),
+            Err(_) => return info!("TLS handshake timed out"),
         };
         terms.tls = Tls::Done;
         let (read, write) = tokio::io::split(socket);

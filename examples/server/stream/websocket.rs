@@ -57,8 +57,8 @@ impl Entry {
                 let limit = self.entrance.limits().login_timeout;
                 match timeout(limit, tls.accept(socket)).await {
                     Ok(Ok(socket)) => self.greet(socket, refused).await,
-                    Ok(Err(error)) => info!(%error, "no TLS came of it"),
-                    Err(_) => info!("no TLS came of it in time"),
+                    Ok(Err(error)) => info!(%error, "TLS handshake failed"),
+                    Err(_) => info!("TLS handshake timed out"),
                 }
             }
         }
@@ -81,8 +81,8 @@ impl Entry {
         };
         let (sink, stream) = match greeted {
             Ok(Ok(socket)) => socket.split(),
-            Ok(Err(error)) => return info!(%error, "no WebSocket came of it"),
-            Err(_) => return info!("no WebSocket came of it in time"),
+            Ok(Err(error)) => return info!(%error, "WebSocket handshake failed"),
+            Err(_) => return info!("WebSocket handshake timed out"),
         };
         let terms = Terms {
             entrance: self.entrance,

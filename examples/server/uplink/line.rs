@@ -127,7 +127,7 @@ impl Line {
             {
                 None => return,
                 Some(Ok(connection)) => {
-                    info!(domain = %self.domain, to = %self.target.address, "the uplink is up");
+                    info!(domain = %self.domain, to = %self.target.address, "uplink connected");
                     self.state().is_refused = false;
                     self.tell(&inside, |domain| Event::LinkBack { domain });
                     let why = connection.talk(&self, &inside, over.clone()).await;
@@ -151,7 +151,7 @@ impl Line {
             // does not come back together with them.
             let share = f64::from(u16::from_be_bytes(random::bytes())) / f64::from(u16::MAX);
             let pausing = pause.mul_f64(0.5 + share / 2.0);
-            warn!(domain = %self.domain, %why, again_in = ?pausing, "the uplink is down");
+            warn!(domain = %self.domain, %why, retry_in = ?pausing, "uplink disconnected");
             let sleep = tokio::time::sleep(pausing);
             if self.while_waiting(&inside, &over, sleep).await.is_none() {
                 return;

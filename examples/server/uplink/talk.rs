@@ -214,7 +214,7 @@ async fn enter<H: Host>(
 ) {
     if let Err(why) = admit(&stanza, |jid| inside.is_ours(jid)) {
         let (from, to) = (stanza.from(), stanza.to());
-        warn!(domain = %line.domain, ?from, ?to, %why, "a stanza from the uplink is refused");
+        warn!(domain = %line.domain, ?from, ?to, %why, "stanza from uplink refused");
         return;
     }
     let (Some(from), Some(to)) = (stanza.from(), stanza.to()) else {
