@@ -10,7 +10,7 @@
 //! tcp, websocket   what carries streams, behind `transport` and `queue::Sink`
 //! inlet, documents bytes or messages in, frames out; throttle: how fast
 //! framing, words   how headers, features and errors are written
-//! negotiation      from the first byte to a session; sasl2: all in one round
+//! negotiation/     from the first byte to a session; sasl2: all in one round
 //! talk             what a session says; admission: what it may say
 //! acks             stream management
 //! queue            what waits to be written
