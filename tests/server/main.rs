@@ -26,6 +26,8 @@ mod tls;
 mod uplink;
 mod websocket;
 
+#[path = "../common/component.rs"]
+mod component;
 #[path = "../common/scripts.rs"]
 mod files;
 

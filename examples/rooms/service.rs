@@ -1,0 +1,128 @@
+//! The service as a whole: its command line, its start, and its end in order.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use clap::Parser;
+use jid::BareJid;
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, JoinSet};
+use tower::ServiceBuilder;
+use tower_xmpp::archive::{Archive, ArchiveLayer};
+use tower_xmpp::host::{Conductor, Router, Settings, conduct};
+
+use super::archives::{self, Doors};
+use super::clock;
+use super::random;
+use super::rooms::Rooms;
+use super::site::Site;
+use super::storage::{self, Failed, Storage};
+use super::uplink::{Target, Uplink};
+
+/// How long a stanza waits for an uplink that is down.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Chat rooms with archives, as a component of an XMPP server.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "rooms")]
+pub struct Options {
+    /// The domain of the rooms, which the server knows as a component's
+    #[arg(long, value_name = "DOMAIN")]
+    pub domain: BareJid,
+
+    /// The server: component://SECRET@HOST:PORT
+    #[arg(long, value_name = "TARGET")]
+    pub uplink: Target,
+
+    /// Where persistent rooms and all archives are kept; without it they are
+    /// forgotten in the end
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+/// Why there is no service.
+#[derive(Debug, thiserror::Error)]
+pub enum CannotStart {
+    #[error("--domain: {0} is no domain")]
+    NoDomain(BareJid),
+    #[error(transparent)]
+    Storage(#[from] storage::Unusable),
+    #[error(transparent)]
+    Archives(#[from] archives::Unusable),
+    #[error(transparent)]
+    Reading(#[from] Failed),
+}
+
+/// A service that runs.
+pub struct Service {
+    site: Arc<Site>,
+    storage: Storage,
+    conductor: Conductor,
+    drivers: JoinSet<()>,
+    archivists: JoinSet<()>,
+    /// It ends after all else that speaks: the farewell leaves, too.
+    uplink: (watch::Sender<bool>, JoinHandle<()>),
+}
+
+impl Service {
+    /// Connects and serves, in tasks of its own.
+    pub async fn start(options: &Options) -> Result<Self, CannotStart> {
+        let domain = &options.domain;
+        if domain.node().is_some() {
+            return Err(CannotStart::NoDomain(domain.clone()));
+        }
+        let storage = Storage::open(options.data.as_deref())?;
+        let site = Arc::new(Site {
+            rooms: Rooms::load(domain.clone(), storage.clone()).await?,
+            uplink: Uplink::new(&options.uplink, PATIENCE, [domain.clone()]),
+            conductor: OnceLock::new(),
+        });
+        let (store, archivists) = archives::open(options.data.as_deref())?;
+        let archive = |store| {
+            let archive = Archive::new(store, Arc::new(random::fill));
+            ArchiveLayer::of(archive.rooms(Arc::new(Doors(site.clone()))))
+        };
+        // Further layers for rooms go here.
+        let stack = ServiceBuilder::new()
+            .option_layer(store.map(archive))
+            .service(Router::new(site.clone()));
+        let (conductor, parts) = conduct(stack, site.clone(), Settings::default());
+        let _ = site.conductor.set(conductor.clone());
+        let mut drivers = JoinSet::new();
+        for driver in parts {
+            drivers.spawn(driver);
+        }
+        let (end, is_over) = watch::channel(false);
+        let uplink = {
+            let (site, conductor) = (site.clone(), conductor.clone());
+            tokio::spawn(async move {
+                let host = site.clone();
+                site.uplink.run(host, conductor, is_over).await;
+            })
+        };
+        Ok(Self {
+            site,
+            storage,
+            conductor,
+            drivers,
+            archivists,
+            uplink: (end, uplink),
+        })
+    }
+
+    /// Tells all occupants, writes all that waits, and returns when everything
+    /// is over.
+    pub async fn shut_down(mut self) {
+        let farewell = self.site.rooms.shut_down(clock::now());
+        self.conductor.carry_out(clock::now(), farewell);
+        self.conductor.close();
+        while self.drivers.join_next().await.is_some() {}
+        // Nobody holds the archives now.
+        while self.archivists.join_next().await.is_some() {}
+        let (end_uplink, uplink) = self.uplink;
+        end_uplink.send_replace(true);
+        let _ = uplink.await;
+        self.storage.close().await;
+    }
+}
