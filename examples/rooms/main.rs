@@ -23,8 +23,9 @@ pub(crate) mod service;
 mod site;
 #[path = "../server/storage/mod.rs"]
 #[allow(
+    dead_code,
     unused_imports,
-    reason = "some columns are those of services of accounts"
+    reason = "some columns are those of accounts"
 )]
 mod storage;
 #[path = "../server/uplink/mod.rs"]
