@@ -67,17 +67,26 @@ class Stream:
                 raise Closed("with </stream:stream>")
             self.socket.settimeout(max(end - time.monotonic(), 0.01))
             try:
-                data = self.socket.recv(65536)
+                self.take_in()
             except (socket.timeout, TimeoutError):
                 raise AssertionError(f"nothing within {wait} s") from None
-            except ConnectionError as error:
-                raise Closed(f"by {type(error).__name__}") from None
-            if not data:
-                raise Closed("without </stream:stream>")
-            self.log.note("<", data)
-            self.parser.feed(data)
-            self.collect()
         return self.elements.pop(0)
+
+    def take_in(self):
+        """Keeps what the socket has for whoever reads next."""
+        try:
+            data = self.socket.recv(65536)
+        except ConnectionError as error:
+            raise Closed(f"by {type(error).__name__}") from None
+        if not data:
+            raise Closed("without </stream:stream>")
+        self.log.note("<", data)
+        self.parser.feed(data)
+        self.collect()
+
+    def has_error(self):
+        """The server's farewell is among what was taken in."""
+        return self.ended or any(element.tag == f"{STREAM}error" for element in self.elements)
 
     def collect(self):
         for event, element in self.parser.read_events():
