@@ -73,18 +73,11 @@ pub fn classify(stanza: &Stanza) -> Class {
 
 fn presence(stanza: &Stanza) -> Class {
     match stanza.type_() {
-        None | Some(Type::Unavailable) if is_about_own_seat(stanza) => Class::Now(Urgent::OwnSeat),
+        None | Some(Type::Unavailable) if stanza.has_muc_status(110) => Class::Now(Urgent::OwnSeat),
         None | Some(Type::Unavailable) => Class::Newest,
         Some(Type::Error) => Class::Now(Urgent::Error),
         Some(_) => Class::Now(Urgent::Subscription),
     }
-}
-
-fn is_about_own_seat(presence: &Stanza) -> bool {
-    presence.child("x", ns::MUC_USER).is_some_and(|x| {
-        x.children()
-            .any(|child| child.is("status", ns::MUC_USER) && child.attr("code") == Some("110"))
-    })
 }
 
 fn message(stanza: &Stanza) -> Class {

@@ -144,16 +144,10 @@ fn sent(presence: &Stanza) -> Option<Move> {
 /// that it only gets another nick.
 fn received(presence: &Stanza) -> Option<Move> {
     let room = presence.from()?.to_bare();
-    let says = |code| {
-        let x = presence.child("x", ns::MUC_USER);
-        x.is_some_and(|x| {
-            x.children()
-                .any(|child| child.is("status", ns::MUC_USER) && child.attr("code") == Some(code))
-        })
-    };
+    let says = |code| presence.has_muc_status(code);
     match presence.type_() {
-        None if says("110") => Some(Move::In(room)),
-        Some(Type::Unavailable) if says("110") && !says("303") => Some(Move::Out(room)),
+        None if says(110) => Some(Move::In(room)),
+        Some(Type::Unavailable) if says(110) && !says(303) => Some(Move::Out(room)),
         Some(Type::Error) => Some(match presence.error() {
             Some(error) if error.condition == Condition::Conflict => Move::Conflict(room),
             _ => Move::Out(room),

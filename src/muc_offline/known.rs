@@ -117,21 +117,18 @@ pub(super) fn is_over(stanza: &Stanza) -> bool {
     let Some(x) = stanza.child("x", ns::MUC_USER) else {
         return false;
     };
-    let says = |code| {
-        x.children()
-            .any(|child| child.is("status", ns::MUC_USER) && child.attr("code") == Some(code))
-    };
+    let says = |code| stanza.has_muc_status(code);
     match stanza.kind() {
         Kind::Message => {
             let item = x.child("item", ns::MUC_USER);
             let affiliation = item.and_then(|item| item.attr("affiliation"));
             stanza.from().is_some_and(Jid::is_bare)
-                && says("101")
+                && says(101)
                 && matches!(affiliation, Some("none" | "outcast"))
         }
         Kind::Presence if stanza.type_() == Some(&Type::Unavailable) => {
             x.has_child("destroy", ns::MUC_USER)
-                || (says("110") && ["301", "321", "322"].into_iter().any(says))
+                || (says(110) && [301, 321, 322].into_iter().any(says))
         }
         _ => false,
     }

@@ -434,14 +434,10 @@ fn incident(error: &RegistrationError) -> Incident {
 /// in, that it was kicked (307, unless for technical reasons: 333 and 332 say
 /// so, XEP-0045 §11), or neither.
 fn entered(presence: &Stanza) -> Option<bool> {
-    let x = presence.child("x", ns::MUC_USER)?;
-    let says = |code| {
-        x.children()
-            .any(|child| child.is("status", ns::MUC_USER) && child.attr("code") == Some(code))
-    };
+    let says = |code| presence.has_muc_status(code);
     match presence.type_() {
-        None => says("110").then_some(true),
-        Some(Type::Unavailable) => (says("307") && !says("333") && !says("332")).then_some(false),
+        None => says(110).then_some(true),
+        Some(Type::Unavailable) => (says(307) && !says(333) && !says(332)).then_some(false),
         _ => None,
     }
 }

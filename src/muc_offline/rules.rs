@@ -143,18 +143,8 @@ pub fn bounce(error: &StanzaError) -> Bounce {
 }
 
 fn is_notice(stanza: &Stanza) -> bool {
-    let Some(x) = stanza.child("x", ns::MUC_USER) else {
-        return false;
-    };
     // From an occupant it would be forged; rooms take it out, but who knows.
-    stanza.from().is_some_and(Jid::is_bare)
-        && x.children().any(|child| {
-            child.is("status", ns::MUC_USER)
-                && matches!(
-                    child.attr("code"),
-                    Some("170" | "171" | "172" | "173" | "174")
-                )
-        })
+    stanza.from().is_some_and(Jid::is_bare) && (170..=174).any(|code| stanza.has_muc_status(code))
 }
 
 #[cfg(test)]

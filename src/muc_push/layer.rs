@@ -344,9 +344,5 @@ fn incident(error: &TargetError) -> Incident {
 
 /// Whether a presence tells its recipient that it is in the room.
 fn is_own(presence: &Stanza) -> bool {
-    let x = presence.child("x", ns::MUC_USER);
-    let is_110 = |status: crate::stanza::ElementRef<'_>| {
-        status.is("status", ns::MUC_USER) && status.attr("code") == Some("110")
-    };
-    presence.type_() != Some(&Type::Unavailable) && x.is_some_and(|x| x.children().any(is_110))
+    presence.type_() != Some(&Type::Unavailable) && presence.has_muc_status(110)
 }

@@ -79,6 +79,24 @@ impl Stanza {
             .is_some_and(|x| x.has_child("invite", ns::MUC_USER))
     }
 
+    /// Does a room say this with it, as a status code (XEP-0045 §15.6.2)?
+    ///
+    /// ```
+    /// # use tower_xmpp::stanza::Stanza;
+    /// let own = b"<presence><x xmlns='http://jabber.org/protocol/muc#user'>\
+    ///             <status code='110'/></x></presence>";
+    /// assert!(Stanza::parse(own)?.has_muc_status(110));
+    /// # Ok::<(), tower_xmpp::stanza::ParseError>(())
+    /// ```
+    pub fn has_muc_status(&self, code: u16) -> bool {
+        self.child("x", ns::MUC_USER).is_some_and(|x| {
+            x.children().any(|status| {
+                let said = status.attr("code").and_then(|said| said.parse().ok());
+                status.is("status", ns::MUC_USER) && said == Some(code)
+            })
+        })
+    }
+
     /// The text of the first `<body/>`.
     pub fn body_text(&self) -> Option<String> {
         self.child("body", ns::CLIENT).map(ElementRef::text)
