@@ -1,14 +1,19 @@
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use futures::channel::oneshot;
 use jid::BareJid;
 
-use crate::archive::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Preferences, Row};
+use crate::archive::{
+    Accepted, ArchiveError, ArchiveStore, Entry, Page, Position, Preferences, Row,
+};
 use crate::stanza::Time;
 
 use super::{Faulty, Slow};
 
-/// An archive store in front of another, whose appends fail or take their time.
+/// An archive store in front of another, whose appends fail or panic, take
+/// their time, or are durable when a test says so.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -36,9 +41,42 @@ use super::{Faulty, Slow};
 pub struct TroubledArchive<A> {
     store: Arc<A>,
     fault: Faulty,
+    panics: bool,
     slow: Option<Slow>,
+    commits: Commits,
     only: Option<BareJid>,
 }
+
+/// When what a [`TroubledArchive`] accepted is durable: at once, or when a test
+/// says so.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use tower_xmpp::archive::ArchiveLayer;
+/// use tower_xmpp::store::MemoryArchive;
+/// use tower_xmpp::testkit::{Commits, TroubledArchive, World, xml};
+///
+/// let w = World::new();
+/// let commits = Commits::default();
+/// let store = TroubledArchive::new(Arc::new(MemoryArchive::default())).committing(&commits);
+/// w.host("a.example", ArchiveLayer::new(Arc::new(store), Arc::new(w.entropy())));
+/// w.host("b.example", ());
+/// let (alice, bob) = (w.session("alice@a.example/x"), w.session("bob@b.example/y"));
+///
+/// commits.hold();
+/// let before = alice.acked();
+/// alice.send(xml!("<message to='{bob}' type='chat'><body>hi</body></message>"));
+/// bob.expect("<message><body>hi</body></message>"); // routing waits for nothing
+/// assert_eq!(alice.acked(), before);
+/// commits.succeed();
+/// assert_eq!(alice.acked(), before + 1);
+/// w.finish();
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct Commits(Arc<Mutex<Option<VecDeque<Commit>>>>);
+
+type Commit = oneshot::Sender<Result<(), ArchiveError>>;
 
 impl<A: ArchiveStore> TroubledArchive<A> {
     /// No trouble yet. Look at what is kept through the other handle.
@@ -46,7 +84,9 @@ impl<A: ArchiveStore> TroubledArchive<A> {
         Self {
             store,
             fault: Faulty::default(),
+            panics: false,
             slow: None,
+            commits: Commits::default(),
             only: None,
         }
     }
@@ -55,6 +95,20 @@ impl<A: ArchiveStore> TroubledArchive<A> {
     #[must_use]
     pub fn failing(mut self, fault: &Faulty) -> Self {
         self.fault = fault.clone();
+        self
+    }
+
+    /// Appends panic while the fault is on, instead of failing.
+    #[must_use]
+    pub fn panicking(mut self) -> Self {
+        self.panics = true;
+        self
+    }
+
+    /// What was appended is durable when this says so.
+    #[must_use]
+    pub fn committing(mut self, commits: &Commits) -> Self {
+        self.commits = commits.clone();
         self
     }
 
@@ -76,14 +130,20 @@ impl<A: ArchiveStore> TroubledArchive<A> {
 #[async_trait]
 impl<A: ArchiveStore> ArchiveStore for TroubledArchive<A> {
     async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
-        if self.only.as_ref().is_none_or(|only| *only == row.owner) {
-            if let Some(slow) = &self.slow {
-                slow.wait().await;
-            }
-            let checked = self.fault.check();
-            checked.map_err(|error| ArchiveError::Store(error.into()))?;
+        if self.only.as_ref().is_some_and(|only| *only != row.owner) {
+            return self.store.append(row).await;
         }
-        self.store.append(row).await
+        if let Some(slow) = &self.slow {
+            slow.wait().await;
+        }
+        let checked = self.fault.check();
+        assert!(
+            checked.is_ok() || !self.panics,
+            "the test asked for a panic"
+        );
+        checked.map_err(|error| ArchiveError::Store(error.into()))?;
+        let accepted = self.store.append(row).await?;
+        Ok(self.commits.accepted(accepted.position))
     }
 
     async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
@@ -121,5 +181,44 @@ impl<A: ArchiveStore> ArchiveStore for TroubledArchive<A> {
 
     async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {
         self.store.remove(owner).await
+    }
+}
+
+impl Commits {
+    /// From now on the test says when.
+    pub fn hold(&self) {
+        *self.waiting() = Some(VecDeque::new());
+    }
+
+    /// The oldest that waits is durable now.
+    pub fn succeed(&self) {
+        self.resolve(Ok(()));
+    }
+
+    /// The oldest that waits is lost: the disk is full.
+    pub fn fail(&self) {
+        self.resolve(Err(ArchiveError::NoRoom("the disk is full".into())));
+    }
+
+    fn resolve(&self, how: Result<(), ArchiveError>) {
+        let commit = self.waiting().as_mut().and_then(VecDeque::pop_front);
+        let told = commit.map(|commit| commit.send(how).is_ok());
+        assert_eq!(told, Some(true), "somebody waits for a commit");
+    }
+
+    fn accepted(&self, position: Position) -> Accepted {
+        let Some(waiting) = &mut *self.waiting() else {
+            return Accepted::at(position);
+        };
+        let (tell, told) = oneshot::channel();
+        waiting.push_back(tell);
+        Accepted::until(position, async {
+            let gone = |_| ArchiveError::Store("the test says nothing more".into());
+            told.await.map_err(gone)?
+        })
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Option<VecDeque<Commit>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -73,7 +73,7 @@
 //! | a layer panics | [`panicking`] |
 //! | a layer or port is slow | [`World::slow`], [`World::delayed`], [`slow`] |
 //! | rooms crash; a whole host does, and is back | [`World::restart_rooms`]; [`World::crash`], [`World::start_again`] |
-//! | a store fails, once or more often, or is slow | [`TroubledArchive`]; for other ports, [`Faulty`] and [`Slow`] in a fake |
+//! | a store fails, once or more often, is slow, or commits later | [`TroubledArchive`], [`Commits`]; for other ports, [`Faulty`] and [`Slow`] in a fake |
 //!
 //! # More than dialogues
 //!
@@ -146,7 +146,7 @@ mod world;
 mod xml;
 
 pub use crate::xml;
-pub use archive::TroubledArchive;
+pub use archive::{Commits, TroubledArchive};
 pub use chance::SeededEntropy;
 pub use expect::Carbon;
 pub use faults::{Faulty, Injected, panicking, slow};

@@ -127,7 +127,7 @@ fn what_policy_keeps_out_of_the_archive_is_acknowledged_without_a_word() {
 fn that_an_acknowledgement_means_archived_is_announced_by_whoever_promises_it() {
     for promised in [false, true] {
         let w = World::new();
-        let mut archive = Archive::new(Arc::new(Shelf::default()), Arc::new(w.entropy()));
+        let mut archive = Archive::new(Shelf::default().troubled(), Arc::new(w.entropy()));
         if promised {
             archive = archive.acked_means_archived();
         }

@@ -173,7 +173,7 @@ fn kinds_that_the_settings_leave_out_are_delivered_unstamped() {
     let shelf = Shelf::default();
     let mut settings = Settings::default();
     settings.receipts = false;
-    let archive = Archive::new(Arc::new(shelf.clone()), Arc::new(w.entropy())).settings(settings);
+    let archive = Archive::new(shelf.troubled(), Arc::new(w.entropy())).settings(settings);
     w.host("a.example", ArchiveLayer::of(archive));
     w.host("b.example", ());
     let alice = w.session("alice@a.example/phone");

@@ -81,7 +81,7 @@ fn forged_ids_are_removed_from_groupchat_headlines_and_errors_too() {
             .map(|id| (alice.to_string(), id.clone()))
             .collect();
         assert_eq!(stamps(&got.stanza), expected, "{type_}");
-        block_on(t.here.remove(alice)).expect("it empties");
+        block_on(t.here.store.remove(alice)).expect("it empties");
     }
     t.w.finish();
 }

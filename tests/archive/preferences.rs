@@ -30,7 +30,7 @@ struct Scene {
 fn scene(contacts: bool) -> Scene {
     let w = World::new();
     let shelf = Shelf::default();
-    let mut archive = Archive::new(Arc::new(shelf.clone()), Arc::new(w.entropy()));
+    let mut archive = Archive::new(shelf.troubled(), Arc::new(w.entropy()));
     if contacts {
         archive = archive.contacts(Arc::new(BobAlone));
     }

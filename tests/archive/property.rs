@@ -102,7 +102,7 @@ proptest! {
         shelf.broken.fail(broken);
         let entropy = Arc::new(|bytes: &mut [u8]| bytes.fill(7));
         let bottom = Bottom::default();
-        let mut stack = ArchiveLayer::new(Arc::new(shelf.clone()), entropy).layer(bottom.clone());
+        let mut stack = ArchiveLayer::new(shelf.troubled(), entropy).layer(bottom.clone());
 
         let alice: BareJid = ALICE.parse().unwrap();
         let route = match inward {

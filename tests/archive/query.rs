@@ -292,7 +292,7 @@ fn a_page_is_bounded_in_messages_and_bytes_however_much_is_asked() {
     let shelf = Shelf::default();
     let mut pages = PageSettings::default();
     (pages.usual, pages.messages, pages.bytes) = (2, 3, 1_000);
-    let archive = Archive::new(Arc::new(shelf.clone()), Arc::new(w.entropy())).pages(pages);
+    let archive = Archive::new(shelf.troubled(), Arc::new(w.entropy())).pages(pages);
     w.host("a.example", ArchiveLayer::of(archive))
         .host("b.example", ());
     let (alice, bob) = (w.session("alice@a.example/x"), w.session("bob@b.example/y"));
@@ -432,7 +432,7 @@ fn what_rooms_say_is_in_a_users_archive_if_that_is_wanted_and_can_be_left_out() 
     let shelf = Shelf::default();
     let mut settings = Settings::default();
     settings.groupchat = true;
-    let archive = Archive::new(Arc::new(shelf.clone()), Arc::new(w.entropy())).settings(settings);
+    let archive = Archive::new(shelf.troubled(), Arc::new(w.entropy())).settings(settings);
     w.host("a.example", (ArchiveLayer::of(archive), ForkLayer::new()));
     w.rooms("muc.example");
     let alice = w.session("alice@a.example/x");

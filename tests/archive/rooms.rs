@@ -41,8 +41,7 @@ const ROOM: &str = "tea@muc.a.example";
 fn scene() -> Scene {
     let w = World::new();
     let shelf = Shelf::default();
-    let archive =
-        Archive::new(Arc::new(shelf.clone()), Arc::new(w.entropy())).rooms(Arc::new(Door));
+    let archive = Archive::new(shelf.troubled(), Arc::new(w.entropy())).rooms(Arc::new(Door));
     let layer = ArchiveLayer::of(archive);
     w.host("a.example", (layer.clone(), ForkLayer::new()))
         .rooms_with("a.example", "muc.a.example", instant());

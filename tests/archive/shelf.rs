@@ -1,19 +1,14 @@
 //! Hosts with an archive that a test can look into, and break.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use async_trait::async_trait;
-use futures::channel::oneshot;
 use futures::executor::block_on;
 use jid::BareJid;
-use tower_xmpp::archive::{
-    Accepted, ArchiveError, ArchiveLayer, ArchiveStore, Entry, Page, Position, Preferences, Row,
-};
+use tower_xmpp::archive::{ArchiveLayer, ArchiveStore, Entry, Page, Row};
 use tower_xmpp::fork::ForkLayer;
-use tower_xmpp::stanza::{Stanza, Time, ns};
+use tower_xmpp::stanza::{Stanza, ns};
 use tower_xmpp::store::MemoryArchive;
-use tower_xmpp::testkit::{Faulty, Session, Sessions, World, xml};
+use tower_xmpp::testkit::{Commits, Faulty, Session, Sessions, TroubledArchive, World, xml};
 
 /// A host's archive: its layer, and a look into it from outside.
 #[derive(Clone, Default)]
@@ -24,53 +19,19 @@ pub struct Shelf {
     pub commits: Commits,
 }
 
-/// When what was accepted is durable: at once, or when a test says so.
-#[derive(Clone, Default)]
-pub struct Commits(Arc<Mutex<Option<VecDeque<Commit>>>>);
-
-type Commit = oneshot::Sender<Result<(), ArchiveError>>;
-
-impl Commits {
-    /// From now on the test says when.
-    pub fn hold(&self) {
-        *self.0.lock().unwrap() = Some(VecDeque::new());
-    }
-
-    /// The oldest that waits is durable now.
-    pub fn succeed(&self) {
-        self.resolve(Ok(()));
-    }
-
-    /// The oldest that waits is lost.
-    pub fn fail(&self) {
-        self.resolve(Err(ArchiveError::NoRoom("the disk is full".into())));
-    }
-
-    fn resolve(&self, how: Result<(), ArchiveError>) {
-        let commit = self
-            .0
-            .lock()
-            .unwrap()
-            .as_mut()
-            .and_then(VecDeque::pop_front);
-        let _ = commit.expect("something waits").send(how);
-    }
-
-    fn accepted(&self, position: Position) -> Accepted {
-        let Some(waiting) = &mut *self.0.lock().unwrap() else {
-            return Accepted::at(position);
-        };
-        let (tell, told) = oneshot::channel();
-        waiting.push_back(tell);
-        Accepted::until(position, async {
-            told.await.expect("a test says how it ends")
-        })
-    }
-}
-
 impl Shelf {
     pub fn layer(&self, w: &World) -> ArchiveLayer {
-        ArchiveLayer::new(Arc::new(self.clone()), Arc::new(w.entropy()))
+        ArchiveLayer::new(self.troubled(), Arc::new(w.entropy()))
+    }
+
+    /// The store as a layer has it.
+    pub fn troubled(&self) -> Arc<dyn ArchiveStore> {
+        let store = TroubledArchive::new(self.store.clone());
+        let store = store.failing(&self.broken).committing(&self.commits);
+        Arc::new(match self.panics {
+            true => store.panicking(),
+            false => store,
+        })
     }
 
     pub fn of(&self, account: &BareJid) -> Vec<Entry> {
@@ -89,56 +50,6 @@ impl Shelf {
         let mut entries = self.of(account);
         assert_eq!(entries.len(), 1, "one row for {account}: {entries:?}");
         entries.remove(0).row
-    }
-}
-
-/// The shelf is a store that can fail.
-#[async_trait]
-impl ArchiveStore for Shelf {
-    async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
-        if let Err(error) = self.broken.check() {
-            assert!(!self.panics, "the disk is on fire");
-            return Err(ArchiveError::Store(error.into()));
-        }
-        let accepted = self.store.append(row).await?;
-        Ok(self.commits.accepted(accepted.position))
-    }
-
-    async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
-        self.store.get(owner, id).await
-    }
-
-    async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError> {
-        self.store.page(owner, page).await
-    }
-
-    async fn replace(
-        &self,
-        owner: &BareJid,
-        id: &str,
-        stanza: Arc<[u8]>,
-    ) -> Result<bool, ArchiveError> {
-        self.store.replace(owner, id, stanza).await
-    }
-
-    async fn expire(&self, before: Time) -> Result<u64, ArchiveError> {
-        self.store.expire(before).await
-    }
-
-    async fn preferences(&self, owner: &BareJid) -> Result<Option<Preferences>, ArchiveError> {
-        self.store.preferences(owner).await
-    }
-
-    async fn set_preferences(
-        &self,
-        owner: &BareJid,
-        preferences: Preferences,
-    ) -> Result<(), ArchiveError> {
-        self.store.set_preferences(owner, preferences).await
-    }
-
-    async fn remove(&self, owner: &BareJid) -> Result<(), ArchiveError> {
-        self.store.remove(owner).await
     }
 }
 

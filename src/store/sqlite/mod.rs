@@ -58,6 +58,8 @@
 //! [`Accepted::durable`]: crate::archive::Accepted
 
 mod archive;
+#[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
+mod changes;
 mod error;
 mod read;
 #[cfg(feature = "muc-offline")]

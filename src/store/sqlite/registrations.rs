@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use jid::BareJid;
@@ -7,9 +6,10 @@ use rusqlite::{Row, params};
 
 use crate::muc_offline::{Registration, RegistrationError, Registrations};
 
+use super::SqliteError;
+use super::changes::Changes;
 use super::error::Failed;
-use super::work::{Change, Queue, Worker};
-use super::{SqliteError, schema};
+use super::work::Worker;
 
 /// Registrations in a file. Each write is a transaction of its own and on
 /// the disk when it returns (WAL, `synchronous=FULL`). A server that
@@ -18,11 +18,7 @@ use super::{SqliteError, schema};
 /// Opened like [`SqliteSeats`](crate::store::SqliteSeats): the worker is the
 /// host's to run.
 #[derive(Debug)]
-pub struct SqliteRegistrations(Arc<Queue<Change>>);
-
-/// What may wait for the worker; one more is refused with
-/// [`SqliteError::Overloaded`].
-const CAPACITY: usize = 10_000;
+pub struct SqliteRegistrations(Changes);
 
 impl SqliteRegistrations {
     /// Opens the file, or makes it, and brings its schema up to date. This
@@ -33,33 +29,16 @@ impl SqliteRegistrations {
     ///
     /// [`SqliteError`] names what is wrong with the file.
     pub fn open(path: &Path) -> Result<(Self, Worker), SqliteError> {
-        let connection = schema::open_writer(path, None)?;
-        let (queue, worker) = Worker::of_changes(connection, CAPACITY);
-        Ok((Self(queue), worker))
-    }
-}
-
-/// The worker does what still waits, and ends.
-impl Drop for SqliteRegistrations {
-    fn drop(&mut self) {
-        self.0.close();
+        let (changes, worker) = Changes::open(path, None)?;
+        Ok((Self(changes), worker))
     }
 }
 
 #[async_trait]
 impl Registrations for SqliteRegistrations {
     async fn all(&self) -> Result<Vec<Registration>, RegistrationError> {
-        let all = self.0.ask(|connection| {
-            let all = "SELECT room, account, paused FROM registration";
-            let mut statement = connection.prepare_cached(all)?;
-            let mut rows = statement.query(())?;
-            let mut all = Vec::new();
-            while let Some(row) = rows.next()? {
-                all.push(read(row)?);
-            }
-            Ok(all)
-        });
-        Ok(all.await?)
+        let all = "SELECT room, account, paused FROM registration";
+        Ok(self.0.all(all, read).await?)
     }
 
     async fn put(&self, registration: Registration) -> Result<(), RegistrationError> {

@@ -1,5 +1,4 @@
 use std::path::Path;
-use std::sync::Arc;
 
 use async_trait::async_trait;
 use jid::BareJid;
@@ -8,9 +7,10 @@ use rusqlite::{Connection, Row, params};
 use crate::account_muc::{Seat, SeatError, SeatState, SeatStore};
 use crate::stanza::Time;
 
+use super::SqliteError;
+use super::changes::Changes;
 use super::error::Failed;
-use super::work::{Change, Queue, Worker};
-use super::{SqliteError, schema};
+use super::work::Worker;
 
 /// Seats in a file. Each write is a transaction of its own and on the disk when
 /// it returns (WAL, `synchronous=FULL`), since an account is to know where it
@@ -42,11 +42,7 @@ use super::{SqliteError, schema};
 /// # Ok::<_, Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
-pub struct SqliteSeats(Arc<Queue<Change>>);
-
-/// What may wait for the worker; one more is refused with
-/// [`SqliteError::Overloaded`].
-const CAPACITY: usize = 10_000;
+pub struct SqliteSeats(Changes);
 
 impl SqliteSeats {
     /// Opens the file, or makes it, and brings its schema up to date. This
@@ -70,9 +66,8 @@ impl SqliteSeats {
         path: &Path,
         file_bytes: Option<u64>,
     ) -> Result<(Self, Worker), SqliteError> {
-        let connection = schema::open_writer(path, file_bytes)?;
-        let (queue, worker) = Worker::of_changes(connection, CAPACITY);
-        Ok((Self(queue), worker))
+        let (changes, worker) = Changes::open(path, file_bytes)?;
+        Ok((Self(changes), worker))
     }
 
     async fn ask<T: Send + 'static>(
@@ -114,25 +109,9 @@ impl SeatStore for SqliteSeats {
     }
 
     async fn list(&self) -> Result<Vec<Seat>, SeatError> {
-        self.ask(|connection| {
-            let all = "SELECT account, room, nick, state, password, autojoin, heard
-                       FROM seat ORDER BY account, room";
-            let mut statement = connection.prepare_cached(all)?;
-            let mut rows = statement.query(())?;
-            let mut seats = Vec::new();
-            while let Some(row) = rows.next()? {
-                seats.push(read(row)?);
-            }
-            Ok(seats)
-        })
-        .await
-    }
-}
-
-/// The worker does what still waits, and ends.
-impl Drop for SqliteSeats {
-    fn drop(&mut self) {
-        self.0.close();
+        let all = "SELECT account, room, nick, state, password, autojoin, heard
+                   FROM seat ORDER BY account, room";
+        Ok(self.0.all(all, read).await?)
     }
 }
 

@@ -5,12 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
-#[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
-use futures::channel::oneshot;
 use rusqlite::Connection;
 
-#[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
-use super::error::Failed;
 use super::write::Desk;
 use super::{SqliteError, SqliteSettings, schema};
 
@@ -115,23 +111,6 @@ impl Worker {
                 }
             }
         }
-    }
-}
-
-#[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
-impl Queue<Change> {
-    /// Has something done by the worker, and waits for what comes of it.
-    pub(super) async fn ask<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
-    ) -> Result<T, SqliteError> {
-        let (tell, told) = oneshot::channel();
-        self.push(Box::new(move |connection| {
-            // Who asked may have gone away.
-            let _ = tell.send(work(connection));
-        }))?;
-        let told = told.await.map_err(|_| SqliteError::NoWorker)?;
-        Ok(told?)
     }
 }
 
