@@ -12,19 +12,20 @@ import signal
 import sys
 import traceback
 
-LIMIT = 30  # seconds for one check; every wait inside is shorter
+LIMIT = 30  # seconds for one check, unless it says more; every wait inside is shorter
 CHECKS = []
 
 
-def check(sentence, needs=None):
+def check(sentence, needs=None, limit=LIMIT):
     """Declares a check. One that `needs` a word is skipped with `--lacks WORD`."""
     def declare(function):
-        CHECKS.append((sentence, needs, function))
+        CHECKS.append((sentence, needs, limit, function))
         return function
     return declare
 
 
-def options(description):
+def options(description, more=lambda parser: None):
+    """What every script is told; `more` adds what only some are."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=5222)
@@ -36,6 +37,7 @@ def options(description):
                         help="skip the checks that need WORD")
     parser.add_argument("--pid", type=int, help="the server's process, to watch its memory")
     parser.add_argument("--only", metavar="WORD", help="run checks whose sentence has WORD")
+    more(parser)
     parsed = parser.parse_args()
     parsed.rooms = parsed.rooms or f"rooms.{parsed.domain}"
     accounts = parsed.account or ["alice:alice", "bob:bob"]
@@ -88,16 +90,17 @@ async def run_all(script, opts, setup, teardown):
     world = None
     try:
         if setup is not None:
-            ok, world = await one(script, "the parties log in", setup, opts)
+            ok, world = await one(script, "the parties log in", setup, opts, 2 * LIMIT)
             if not ok:
                 return 1
-        for sentence, needs, function in CHECKS:
+        for sentence, needs, limit, function in CHECKS:
             if opts.only and opts.only not in sentence:
                 continue
             if needs in opts.lacks:
                 print(f"skip {script}: {sentence} (the server lacks {needs})", flush=True)
                 continue
-            ok, _ = await one(script, sentence, function, opts if world is None else world)
+            argument = opts if world is None else world
+            ok, _ = await one(script, sentence, function, argument, limit)
             failed += not ok
     finally:
         if teardown is not None and world is not None:
@@ -105,13 +108,13 @@ async def run_all(script, opts, setup, teardown):
     return 1 if failed else 0
 
 
-async def one(script, sentence, function, argument):
+async def one(script, sentence, function, argument, limit=LIMIT):
     Log.unmark()
     Log.mark()
     try:
         result = function(argument)
         if inspect.isawaitable(result):
-            result = await asyncio.wait_for(result, LIMIT)
+            result = await asyncio.wait_for(result, limit)
     except Exception as error:  # whatever it is, it is this check's failure
         print(f"FAIL {script}: {sentence}", flush=True)
         print(f"     {type(error).__name__}: {error}")

@@ -17,6 +17,8 @@ STANZA_ID = "{urn:xmpp:sid:0}stanza-id"
 WAIT = 8  # seconds for anything that must arrive
 
 logging.getLogger("slixmpp").setLevel(logging.CRITICAL)
+# slixmpp leaves tasks behind when its connection is lost; asyncio would name each.
+logging.getLogger("asyncio").setLevel(logging.CRITICAL)
 numbers = itertools.count(1)
 
 

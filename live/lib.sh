@@ -75,6 +75,14 @@ need_xmppjs() {
         @xmpp/client@0.14.0 </dev/null
 }
 
+# Builds an example and tells where it is: need_example server sets $server.
+# LIVE_PROFILE=dev takes the build that tests use.
+need_example() { # need_example NAME
+    local profile=${LIVE_PROFILE:-release}
+    cargo build --profile "$profile" --example "$1" --manifest-path "$root/Cargo.toml"
+    printf -v "$1" '%s/%s/examples/%s' "$(target_directory)" "${profile/#dev/debug}" "$1"
+}
+
 target_directory() {
     cargo metadata --format-version 1 --no-deps --manifest-path "$root/Cargo.toml" |
         python3 -c 'import json, sys; print(json.load(sys.stdin)["target_directory"])'

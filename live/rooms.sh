@@ -5,7 +5,7 @@ set -Eeuo pipefail
 . "$(dirname "$0")/lib.sh"
 need_package prosody prosody
 need_slixmpp
-cargo build --release --example rooms --manifest-path "$root/Cargo.toml"
+need_example rooms
 
 port=$(free_port)
 components=$(free_port)
@@ -35,7 +35,7 @@ for name in alice bob; do $prosodyctl register $name localhost $name >/dev/null 
 start_server prosody "$port" prosody -F --config "$dir/prosody.cfg.lua"
 
 server_log=$scratch/rooms.log
-"$(target_directory)/release/examples/rooms" --domain rooms.localhost \
+"$rooms" --domain rooms.localhost \
     --uplink "component://secret@127.0.0.1:$components" >"$server_log" 2>&1 </dev/null &
 server_pid=$!
 pids+=("$server_pid")

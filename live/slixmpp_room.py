@@ -8,10 +8,8 @@ from slixmpp.exceptions import IqError, PresenceError
 
 import check
 from check import check as proves
-from client import CLIENT, WAIT, Client, answer, element, is_message, only_stanza_id, stanza_ids
-
-USER = "{http://jabber.org/protocol/muc#user}"
-
+from client import WAIT, Client, answer, element, only_stanza_id, stanza_ids
+from occupant import USER, codes, configure, join, muc, refusal, said, self_ping
 
 async def log_in(opts):
     parties = SimpleNamespace(
@@ -30,45 +28,6 @@ async def log_out(parties):
         await client.logout()
 
 
-def muc(client):
-    return client.plugin["xep_0045"]
-
-
-async def join(client, room, nick, **history):
-    """Joins by slixmpp's own rules; what the join brought is not kept twice."""
-    own, subject, occupants, messages = await muc(client).join_muc_wait(
-        room, nick, timeout=WAIT, **history)
-    client.inbox.clear()
-    return SimpleNamespace(own=own, subject=subject, occupants=occupants, history=messages)
-
-
-def codes(presence):
-    return {int(status.get("code")) for status in presence.xml.findall(f"{USER}x/{USER}status")}
-
-
-async def said(client, room, nick, body, kind="groupchat"):
-    """A message of the room, from the occupant named."""
-    return await client.receive(
-        f"{kind} {body!r} from {nick}",
-        lambda s: is_message(s, body) and s["from"] == f"{room}/{nick}" and s["type"] == kind)
-
-
-async def refusal(client, room, body_kind, condition):
-    """A message that the room refuses is answered with this condition."""
-    body = client.say(*body_kind[:1], kind=body_kind[1])
-    error = await client.receive(
-        f"{condition} from the room",
-        lambda s: s.name == "message" and s["type"] == "error" and s["from"].bare == room)
-    assert error["error"]["condition"] == condition, error
-    return body
-
-
-async def self_ping(client, room, nick):
-    iq = client.make_iq_get(ito=f"{room}/{nick}")
-    iq.xml.append(element("<ping xmlns='urn:xmpp:ping'/>"))
-    return await answer(iq)
-
-
 @proves("the domain lists the chat service, which says what it is")
 async def service(w):
     disco = w.alice.plugin["xep_0030"]
@@ -85,11 +44,7 @@ async def create(w):
     assert {110, 201} <= codes(result.own), result.own
     item = result.own.xml.find(f"{USER}x/{USER}item")
     assert item.get("affiliation") == "owner" and item.get("role") == "moderator"
-    submit = w.alice.make_iq_set(ito=w.room)
-    submit.xml.append(element(
-        "<query xmlns='http://jabber.org/protocol/muc#owner'>"
-        "<x xmlns='jabber:x:data' type='submit'/></query>"))
-    assert await answer(submit) == "result", "an instant room must be granted"
+    await configure(w.alice, w.room)
 
 
 @proves("bob joins: both see each other, bob last himself with 110")

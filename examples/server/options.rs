@@ -62,7 +62,8 @@ pub struct Options {
     pub account_rooms: bool,
 
     /// The server whose component this one is, and through which it reaches
-    /// all other domains: component://SECRET@HOST:PORT
+    /// all other domains: component://SECRET@HOST:PORT. It has to know two
+    /// components by this secret, DOMAIN and rooms.DOMAIN
     #[arg(long, value_name = "TARGET")]
     pub uplink: Option<Target>,
 

@@ -3,7 +3,8 @@
 //!
 //! 1. Each domain of ours has a line of its own, since a component is one
 //!    domain: the accounts', and the rooms'. The other server has to know
-//!    both; a line that it refuses is tried again, ever more rarely.
+//!    both, with the same secret; without the second all but the rooms works.
+//!    A line that is refused is tried again, ever more rarely.
 //! 2. What is for other domains leaves on the line of the sender's domain.
 //! 3. **Who speaks in our name is not heard**: a stanza from there whose
 //!    `from` is ours, or whose `to` is not, is refused and logged. There is
@@ -13,7 +14,8 @@
 //!    in them. Meanwhile a bounded number of stanzas waits, each for so long;
 //!    then it comes back with `remote-server-timeout`. What a refused line
 //!    would carry comes back with `remote-server-not-found`. What was being
-//!    written when the line broke comes back, too: it may have arrived.
+//!    written when the line broke comes back, too: it may have arrived. What
+//!    was written before may be lost: XEP-0114 has no acknowledgements.
 //! 5. Layers hear of it: [`Event::LinkLost`] and [`Event::LinkBack`] for each
 //!    domain that has been heard of on the line.
 //!
@@ -22,6 +24,8 @@
 mod line;
 mod talk;
 mod target;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
