@@ -9,7 +9,7 @@ use common::house::House;
 use common::{alice, bob, chat, from_alice, to_alice};
 use futures::FutureExt;
 use futures::channel::oneshot;
-use futures::future::{join, join_all};
+use futures::future::{Either, join, join_all, select};
 use jid::FullJid;
 use tower_layer::Layer;
 use tower_xmpp::flow::{
@@ -435,6 +435,28 @@ fn closing_finishes_what_has_entered_and_lets_nothing_more_in() {
         wanted,
         "each two passes, on two shards, in order"
     );
+}
+
+#[test]
+fn who_waits_until_it_is_idle_is_told_after_all_that_followed() {
+    let house = House::of(&[session("carol@a.example/x")]);
+    let mut settings = Settings::default();
+    settings.shards = 3;
+    let (conductor, drivers) = conduct(Router::new(house.clone()), house.clone(), settings);
+    let mut drivers = join_all(drivers);
+    for number in 0..20 {
+        let to_carol = numbered(number).with_to(session("carol@a.example/x"));
+        conductor.post(from_alice(to_carol));
+    }
+    let mut idle = std::pin::pin!(conductor.idle());
+    assert!(
+        (&mut idle).now_or_never().is_none(),
+        "nothing has moved yet"
+    );
+    let ended = futures::executor::block_on(select(idle, &mut drivers));
+    assert!(matches!(ended, Either::Left(_)), "the drivers go on");
+    assert_eq!(house.ids().len(), 20);
+    assert!(conductor.idle().now_or_never().is_some());
 }
 
 #[test]

@@ -18,7 +18,7 @@ use super::random;
 use super::session::{NotResumed, Session};
 use super::sessions::{Found, NotAdded};
 use super::site::Site;
-use super::stream::acks::{self, Acks};
+use super::stream::acks::{self, Acks, Claim};
 use super::stream::queue::{Cut, Queue};
 use super::stream::sasl2::Enable;
 use super::stream::{Fault, Resumption};
@@ -177,7 +177,7 @@ impl Entrance {
     /// it sent before is not counted.
     pub fn enable(&self, session: &Arc<Session>, handled: &mut Handled, wish: Enable) {
         let (acks, answer) = self.acks(wish);
-        let id = acks.id().map(str::to_owned);
+        let id = acks.claim().map(|claim| claim.id.clone());
         *handled = Handled::new();
         if session.enable(acks, &answer)
             && let Some(id) = id
@@ -218,8 +218,7 @@ impl Entrance {
             mut handled,
         } = seat;
         settle(&mut handled).await;
-        let until = Instant::now() + self.limits.resume_timeout;
-        if may_resume && session.hibernate(until) {
+        if may_resume && session.hibernate(Instant::now()) {
             info!(session = %session.jid(), "session disconnected, may be resumed");
             self.hear(Event::SessionHibernating {
                 session: session.jid().clone(),
@@ -304,9 +303,15 @@ impl Entrance {
 
     /// Stream management as a client wishes it, and what it is told.
     fn acks(&self, wish: Enable) -> (Acks, String) {
-        let id = wish.resume.then(random::id);
-        let told = acks::enabled(id.as_deref(), self.limits.resume_timeout.as_secs());
-        (Acks::new(id, self.limits.max_queue), told)
+        let most = self.limits.resume_timeout;
+        let claim = wish.resume.then(|| Claim {
+            id: random::id(),
+            lasts: wish
+                .max
+                .map_or(most, |max| most.min(Duration::from_secs(max))),
+        });
+        let told = acks::enabled(claim.as_ref());
+        (Acks::new(claim, self.limits.max_queue), told)
     }
 }
 

@@ -32,6 +32,9 @@ const SECOND: Duration = Duration::from_secs(1);
 /// How often layers are told that time passes, in seconds.
 const TICK: u32 = 5;
 
+/// How long it may take until all occupants of rooms are told of the end.
+const FAREWELL: Duration = Duration::from_secs(2);
+
 /// How long connections may take to end when the server does.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -195,16 +198,19 @@ impl Server {
         &self.site.accounts
     }
 
-    /// Ends every stream with `system-shutdown`, writes all that waits, and
-    /// returns when everything is over.
+    /// Ends every room with 332, then every stream with `system-shutdown`,
+    /// writes all that waits, and returns when everything is over.
     pub async fn shut_down(mut self) {
         info!("shutting down");
+        let farewell = self.site.rooms.shut_down(clock::now());
+        self.conductor.carry_out(clock::now(), farewell);
+        // Occupants hear from their rooms before their streams end; who goes on
+        // talking meanwhile does not hold that up for long.
+        let _ = tokio::time::timeout(FAREWELL, self.conductor.idle()).await;
         self.shutdown.send_replace(true);
         while self.accepting.join_next().await.is_some() {}
         self.clock.abort();
         self.entrance.expire_all_sessions().await;
-        let farewell = self.site.rooms.shut_down(clock::now());
-        self.conductor.carry_out(clock::now(), farewell);
         // The sessions have ended; what follows from it is finished.
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}

@@ -174,7 +174,7 @@ impl Session {
 
     /// The id by which it can be resumed, if it may be.
     pub fn resumption_id(&self) -> Option<String> {
-        Some(self.state().acks.as_ref()?.id()?.to_owned())
+        Some(self.state().acks.as_ref()?.claim()?.id.clone())
     }
 
     /// Ends the session's present stream, if it has one.
@@ -184,12 +184,14 @@ impl Session {
         }
     }
 
-    /// The connection is lost. If the session may be resumed, it waits until
-    /// then; if not, this is false.
-    pub fn hibernate(&self, until: Instant) -> bool {
+    /// The connection is lost now. If the session may be resumed, it waits for
+    /// that as long as its client was told; if not, this is false.
+    pub fn hibernate(&self, now: Instant) -> bool {
         let mut state = self.state();
-        let may = state.acks.as_ref().is_some_and(|acks| acks.id().is_some());
-        if may && matches!(state.link, Link::Connected(_)) {
+        let claim = state.acks.as_ref().and_then(Acks::claim);
+        if let Some(until) = claim.map(|claim| now + claim.lasts)
+            && matches!(state.link, Link::Connected(_))
+        {
             state.link = Link::Hibernating(until);
             return true;
         }

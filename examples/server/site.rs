@@ -42,7 +42,7 @@ impl Site {
             blocks: Lists::load(storage.clone()).await?,
             accounts: Arc::new(accounts),
             sessions: Sessions::default(),
-            rosters: Rosters::new(storage.clone()),
+            rosters: Rosters::load(storage.clone()).await?,
             private: Private::new(storage.clone()),
             offline: Offline::new(storage.clone()),
             storage,

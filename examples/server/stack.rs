@@ -35,6 +35,7 @@ pub fn stack(
             .im_ng(fork.feature().clone())
             // `stream::talk` counts nothing before it is handled.
             .acked_means_archived()
+            .contacts(site.rosters.listed())
             .rooms(Arc::new(Doors(site.clone())));
         ArchiveLayer::of(archive)
             // A message to nobody comes back and is not kept.

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -35,6 +35,7 @@ where
         passes: AtomicU64::new(1),
         closed: AtomicBool::new(false),
         open: AtomicUsize::new(0),
+        idle: AtomicWaker::new(),
     }));
     let drivers = (0..shards)
         .map(|shard| {
@@ -102,6 +103,8 @@ pub(super) struct Shared {
     closed: AtomicBool,
     /// Jobs that have entered and are not over.
     open: AtomicUsize,
+    /// Who waits until there are none.
+    idle: AtomicWaker,
 }
 
 pub(super) struct Shard {
@@ -145,6 +148,22 @@ impl Conductor {
                 work: Work::Emits(at, vec![emit]),
             });
         }
+    }
+
+    /// Resolves when all that has entered is over, and all that follows from
+    /// it: what was to be delivered is enqueued. For a host that ends step by
+    /// step; while others let things enter, it may take for ever.
+    ///
+    /// One at a time may wait: who begins later takes the place of who waits.
+    pub async fn idle(&self) {
+        poll_fn(|cx| {
+            self.0.idle.register(cx.waker());
+            match self.0.open.load(Ordering::SeqCst) {
+                0 => Poll::Ready(()),
+                _ => Poll::Pending,
+            }
+        })
+        .await;
     }
 
     /// Lets nothing more enter from outside. What has entered is finished,
@@ -255,8 +274,11 @@ impl Shared {
     /// A job is over. What it led to has entered before.
     pub(super) fn job_over(&self) {
         let left = self.open.fetch_sub(1, Ordering::SeqCst) - 1;
-        if left == 0 && self.closed.load(Ordering::SeqCst) {
-            self.wake_all();
+        if left == 0 {
+            self.idle.wake();
+            if self.closed.load(Ordering::SeqCst) {
+                self.wake_all();
+            }
         }
     }
 

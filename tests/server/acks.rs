@@ -234,6 +234,37 @@ async fn who_does_not_come_back_in_time_is_gone_and_what_it_missed_goes_elsewher
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_session_waits_no_longer_than_its_client_wants_nor_than_the_server() {
+    let server = server_with("--resume-timeout 60").await;
+    for (wish, told) in [
+        ("", "60"),
+        ("max='1'", "1"),
+        ("max='90'", "60"),
+        ("max='x'", "60"),
+    ] {
+        let mut client = Client::bound(server.address(), "bob", "desk").await;
+        client
+            .send(&format!(
+                "<enable xmlns='urn:xmpp:sm:3' resume='1' {wish}/>"
+            ))
+            .await;
+        let enabled = sm(&mut client, "enabled").await;
+        assert_eq!(enabled.attr("max"), Some(told), "{wish}");
+    }
+    let mut desk = Client::available(server.address(), "alice", "desk").await;
+    let mut phone = Client::available(server.address(), "alice", "phone").await;
+    desk.stanza().await;
+    phone
+        .send("<enable xmlns='urn:xmpp:sm:3' resume='true' max='1'/>")
+        .await;
+    phone.stanza().await;
+    sm(&mut phone, "enabled").await;
+    phone.vanish();
+    // Long before a minute is over.
+    assert!(desk.stanza().await.is_type(&Type::Unavailable));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_nobody_acknowledged_when_the_stream_was_closed_goes_elsewhere() {
     let server = server().await;
     let (mut phone, id) = resumable(&server, "alice", "phone").await;
@@ -269,6 +300,12 @@ async fn who_did_not_ask_for_it_cannot_come_back() {
 #[tokio::test(flavor = "multi_thread")]
 async fn stream_management_out_of_place_is_refused_and_the_stream_lives() {
     let server = server().await;
+    let mut stranger = Client::open(server.address()).await;
+    for early in [ENABLE, &resume("x", 0)] {
+        assert_eq!(refused(&mut stranger, early).await, "unexpected-request");
+    }
+    stranger.send(&plain("bob", "bob")).await;
+    assert_eq!(stranger.nonza().await.name(), "success");
     let mut alice = Client::authenticated(server.address(), "alice").await;
     assert_eq!(refused(&mut alice, ENABLE).await, "unexpected-request");
     for nonsense in [

@@ -116,3 +116,29 @@ async fn what_is_said_in_a_room_is_in_its_archive_under_the_id_that_everybody_sa
     let answer = bob.ask(&asked).await;
     assert_eq!(answer.error().unwrap().condition.as_str(), "item-not-found");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_wants_only_the_roster_archived_has_only_the_roster_archived() {
+    let server = server().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    let mut bob = Client::bound(server.address(), "bob", "home").await;
+    let prefer = "<iq type='set' id='p'><prefs xmlns='urn:xmpp:mam:2' default='roster'>\
+                  <always/><never/></prefs></iq>";
+    assert!(alice.ask(prefer).await.is_type(&Type::Result));
+    let mut hears = async |body: &str| {
+        bob.send(&format!(
+            "<message to='alice@example.org' type='chat'><body>{body}</body></message>"
+        ))
+        .await;
+        message(&mut alice).await;
+        let item = "<item jid='bob@example.org'/>";
+        let item =
+            format!("<iq type='set' id='r'><query xmlns='jabber:iq:roster'>{item}</query></iq>");
+        assert!(alice.ask(&item).await.is_type(&Type::Result));
+    };
+    hears("of a stranger").await;
+    hears("of a contact").await;
+    let found = query(&mut alice, "", "<before/>").await;
+    let bodies: Vec<_> = found.iter().map(|(_, body)| body.as_str()).collect();
+    assert_eq!(bodies, ["of a contact"]);
+}

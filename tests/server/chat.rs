@@ -43,6 +43,7 @@ async fn a_message_to_the_account_goes_to_the_most_available_client() {
     alice.send("<message to='bob@example.org' id='1'/>").await;
     assert_eq!(high.stanza().await.id(), Some("1"));
     high.send("<presence type='unavailable'/>").await;
+    assert!(high.stanza().await.is_type(&Type::Unavailable));
     assert!(low.stanza().await.is_type(&Type::Unavailable));
     alice.send("<message to='bob@example.org' id='2'/>").await;
     assert_eq!(low.stanza().await.id(), Some("2"));

@@ -2,7 +2,6 @@
 //! what it is told to, byte by byte, and reads what comes back.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
@@ -11,11 +10,10 @@ use clap::Parser;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::rustls::pki_types::{CertificateDer, ServerName};
-use tokio_rustls::rustls::{self, RootCertStore};
+use tokio_rustls::rustls::pki_types::CertificateDer;
 use tower_xmpp::stanza::{Element, Frame, Limits, Reader, Stanza, Type};
 
+use super::certificate::secure;
 use super::example::options::Options;
 use super::example::server::Server;
 
@@ -42,7 +40,7 @@ pub struct Client {
 }
 
 /// What bytes go through.
-trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
+pub trait Socket: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Socket for S {}
 
@@ -109,18 +107,8 @@ impl Client {
 
     /// Speaks TLS from now on, and believes this certificate.
     pub async fn secure(self, certificate: CertificateDer<'static>) -> std::io::Result<Self> {
-        let mut roots = RootCertStore::empty();
-        roots.add(certificate).unwrap();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        let name = ServerName::try_from("example.org").unwrap();
-        let tls = TlsConnector::from(Arc::new(config));
         Ok(Self {
-            socket: Box::new(tls.connect(name, self.socket).await?),
+            socket: Box::new(secure(self.socket, certificate).await?),
             reader: Reader::new(Limits::default()),
         })
     }

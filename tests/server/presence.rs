@@ -59,6 +59,8 @@ async fn who_asks_and_is_allowed_hears_when_the_other_comes_and_goes() {
     );
 
     bob.send("<presence type='unavailable'/>").await;
+    let own = bob.stanza().await;
+    assert!(own.is_type(&Type::Unavailable) && own.from() == own.to());
     assert!(alice.stanza().await.is_type(&Type::Unavailable));
     bob.send("<presence><show>away</show></presence>").await;
     bob.stanza().await;

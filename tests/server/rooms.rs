@@ -198,3 +198,20 @@ async fn who_is_outside_is_not_heard() {
     alice.expect_nothing().await;
     bob.expect_nothing().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_server_ends_occupants_hear_it_from_the_room_before_the_stream_does() {
+    let server = server().await;
+    let (mut alice, mut bob) = both(&server).await;
+    let ended = tokio::spawn(server.shut_down());
+    for (client, seat_lost) in [
+        (&mut alice, "Alice owner none 110,332"),
+        (&mut bob, "Bob none none 110,332"),
+    ] {
+        let gone = client.stanza().await;
+        assert!(gone.is_type(&Type::Unavailable));
+        assert_eq!(seat(&gone), seat_lost);
+        client.expect_end("system-shutdown").await;
+    }
+    ended.await.unwrap();
+}

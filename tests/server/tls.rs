@@ -1,53 +1,14 @@
 //! STARTTLS (RFC 6120 §5).
 
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::path::Path;
 
-use tokio_rustls::rustls::pki_types::CertificateDer;
 use tower_xmpp::stanza::{Frame, ns};
 
+use super::certificate::Files;
 use super::client::*;
 use super::example::server::Server;
 
 const STARTTLS: &str = "<starttls xmlns='urn:ietf:params:xml:ns:xmpp-tls'/>";
-
-/// A directory with a certificate and its key, gone in the end.
-struct Files {
-    folder: PathBuf,
-    certificate: CertificateDer<'static>,
-}
-
-impl Files {
-    fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(["example.org".to_owned()]).unwrap();
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let unique = format!("tower-xmpp-{}-{number}", std::process::id());
-        let folder = std::env::temp_dir().join(unique);
-        std::fs::create_dir_all(&folder).unwrap();
-        std::fs::write(folder.join("cert.pem"), made.cert.pem()).unwrap();
-        std::fs::write(folder.join("key.pem"), made.signing_key.serialize_pem()).unwrap();
-        Self {
-            folder,
-            certificate: made.cert.der().clone(),
-        }
-    }
-
-    fn options(&self) -> String {
-        let path = |name: &str| self.folder.join(name).to_str().unwrap().to_owned();
-        format!(
-            "--tls-cert {} --tls-key {}",
-            path("cert.pem"),
-            path("key.pem")
-        )
-    }
-}
-
-impl Drop for Files {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.folder);
-    }
-}
 
 /// The features of a new stream.
 async fn features(client: &mut Client) -> Vec<String> {

@@ -10,9 +10,10 @@ use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::http::{HeaderValue, StatusCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message};
 use tokio_tungstenite::{WebSocketStream, client_async};
-use tower_xmpp::stanza::{Element, ns};
+use tower_xmpp::stanza::{Element, ElementRef, ns};
 
-use super::client::{Client, PING, plain, server_with};
+use super::certificate::{Files, secure};
+use super::client::{Client, PING, Socket, plain, server_with};
 use super::example::server::Server;
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -20,7 +21,7 @@ const OPEN: &str =
     "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='example.org' version='1.0'/>";
 const CLOSE: &str = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
 
-struct Browser(WebSocketStream<TcpStream>);
+struct Browser(WebSocketStream<Box<dyn Socket>>);
 
 async fn server() -> Server {
     server_with("--websocket 127.0.0.1:0").await
@@ -31,8 +32,17 @@ async fn connect(
     path: &str,
     protocol: &'static str,
 ) -> Result<Browser, Box<Error>> {
+    let socket = TcpStream::connect(server.websocket().unwrap()).await;
+    connect_through(server, Box::new(socket.unwrap()), path, protocol).await
+}
+
+async fn connect_through(
+    server: &Server,
+    socket: Box<dyn Socket>,
+    path: &str,
+    protocol: &'static str,
+) -> Result<Browser, Box<Error>> {
     let address = server.websocket().unwrap();
-    let socket = TcpStream::connect(address).await.unwrap();
     let mut request = format!("ws://{address}{path}")
         .into_client_request()
         .unwrap();
@@ -66,20 +76,23 @@ impl Browser {
 
     async fn bound(server: &Server, name: &str) -> Self {
         let (mut browser, _) = Self::open(server).await;
-        browser.send(&plain(name, name)).await;
-        assert_eq!(browser.element().await.name(), "success");
-        let features = browser.open_stream().await;
-        assert!(features.contains(&"bind".to_owned()));
+        browser.log_in(name).await;
         browser
-            .send(
+    }
+
+    async fn log_in(&mut self, name: &str) {
+        self.send(&plain(name, name)).await;
+        assert_eq!(self.element().await.name(), "success");
+        let features = self.open_stream().await;
+        assert!(features.contains(&"bind".to_owned()));
+        self.send(
                 "<iq xmlns='jabber:client' type='set' id='b'>\
                  <bind xmlns='urn:ietf:params:xml:ns:xmpp-bind'><resource>web</resource></bind></iq>",
             )
             .await;
-        let answer = browser.element().await;
+        let answer = self.element().await;
         assert!(answer.is("iq", ns::CLIENT), "{}", answer.to_xml());
         assert_eq!(answer.attr("type"), Some("result"));
-        browser
     }
 
     async fn send(&mut self, xml: &str) {
@@ -145,6 +158,38 @@ async fn a_browser_and_a_client_over_tcp_write_to_each_other() {
     alice.send(CLOSE).await;
     assert!(alice.element().await.is("close", ns::FRAMING));
     assert_eq!(alice.message().await, None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_tls_is_demanded_the_whole_connection_is_inside_it() {
+    let files = Files::new();
+    // As is so by itself on an address that others can reach.
+    let options = format!("--websocket 127.0.0.1:0 --require-tls {}", files.options());
+    let server = server_with(&options).await;
+    assert!(connect(&server, "/xmpp-websocket", "xmpp").await.is_err());
+
+    let socket = TcpStream::connect(server.websocket().unwrap()).await;
+    let socket = secure(socket.unwrap(), files.certificate.clone()).await;
+    let socket = Box::new(socket.unwrap());
+    let browser = connect_through(&server, socket, "/xmpp-websocket", "xmpp").await;
+    let mut alice = browser.unwrap();
+    let features = alice.open_stream().await;
+    // RFC 7395 §3.9: the stream itself never offers STARTTLS.
+    assert_eq!(features, ["mechanisms", "authentication"]);
+    alice.log_in("alice").await;
+    let body = "x".repeat(100_000);
+    alice
+        .send(&format!(
+            "<message xmlns='jabber:client' to='alice@example.org/web' id='m'>\
+             <body>{body}</body></message>"
+        ))
+        .await;
+    let echo = alice.element().await;
+    assert_eq!(
+        echo.child("body", ns::CLIENT).map(ElementRef::text),
+        Some(body)
+    );
+    alice.expect_nothing().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

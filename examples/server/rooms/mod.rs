@@ -120,8 +120,7 @@ impl Rooms {
         Ok(served)
     }
 
-    /// The service ends: occupants from other servers are told with 332
-    /// (XEP-0045 §11.2). Our own have left by then, and their streams say it.
+    /// The service ends: all occupants are told with 332 (XEP-0045 §11.2).
     pub fn shut_down(&self, at: Time) -> Vec<Emit> {
         let mut state = self.state();
         let effects = state.machine.shut_down(at);

@@ -3,6 +3,7 @@
 //! ([`Handled`](tower_xmpp::host::Handled)).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use tower_xmpp::host::Delivery;
 use tower_xmpp::stanza::{Element, Stanza, ns};
@@ -13,8 +14,8 @@ use super::words::Fault;
 const OVERHEAD: usize = 256;
 
 pub struct Acks {
-    /// By which the session can be found again, if it may be.
-    id: Option<String>,
+    /// If the session may be resumed.
+    claim: Option<Claim>,
     /// Stanzas of ours that the client says it has, modulo 2^32 (XEP-0198 §4).
     acked: u32,
     unacked: VecDeque<Delivery>,
@@ -28,15 +29,24 @@ pub struct Acks {
     knows_all: bool,
 }
 
+/// What lets a client go on with its session on another stream (XEP-0198 §5).
+#[derive(Clone)]
+pub struct Claim {
+    /// By which the session is found again.
+    pub id: String,
+    /// How long it waits for that.
+    pub lasts: Duration,
+}
+
 /// More is unacknowledged than may wait.
 #[derive(Debug)]
 pub struct Full(pub Box<Delivery>);
 
 impl Acks {
     /// `limit` is in bytes.
-    pub fn new(id: Option<String>, limit: usize) -> Self {
+    pub fn new(claim: Option<Claim>, limit: usize) -> Self {
         Self {
-            id,
+            claim,
             acked: 0,
             unacked: VecDeque::new(),
             bytes: 0,
@@ -46,8 +56,8 @@ impl Acks {
         }
     }
 
-    pub fn id(&self) -> Option<&str> {
-        self.id.as_deref()
+    pub fn claim(&self) -> Option<&Claim> {
+        self.claim.as_ref()
     }
 
     /// A stanza is on its way, and is kept until the client acknowledges it.
@@ -131,13 +141,13 @@ pub fn failed(condition: &str, handled: Option<u32>) -> String {
     )
 }
 
-/// Enables stream management; with an id the session can be resumed within
-/// so many seconds.
-pub fn enabled(id: Option<&str>, seconds: u64) -> String {
-    match id {
-        Some(id) => format!(
-            "<enabled xmlns='{}' resume='true' id='{id}' max='{seconds}'/>",
-            ns::SM
+/// Enables stream management, with a claim so that the session can be resumed.
+pub fn enabled(claim: Option<&Claim>) -> String {
+    match claim {
+        Some(Claim { id, lasts }) => format!(
+            "<enabled xmlns='{}' resume='true' id='{id}' max='{}'/>",
+            ns::SM,
+            lasts.as_secs()
         ),
         None => format!("<enabled xmlns='{}'/>", ns::SM),
     }

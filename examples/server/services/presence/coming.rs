@@ -93,7 +93,9 @@ pub async fn unavailable(
         }
     }
     if was_available {
-        let own = site.sessions.which(&account, Standing::is_available);
+        // The client that goes is told, too.
+        let mut own = site.sessions.which(&account, Standing::is_available);
+        own.push(session.clone());
         emits.push(Emit::broadcast(own, stanza.clone()));
         for contact in contacts {
             emits.push(onward(site, stanza.clone().with_to(contact)));

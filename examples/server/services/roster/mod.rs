@@ -1,11 +1,13 @@
 //! The roster (RFC 6121 §2): the account's contacts, and the subscriptions
 //! with them.
 
+mod listed;
 mod shelf;
 pub mod subscription;
 mod wish;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use jid::{BareJid, Jid};
 use tower_xmpp::flow::Emit;
@@ -15,12 +17,16 @@ use super::super::random;
 use super::super::site::Site;
 use super::super::storage::{Failed, Storage};
 use super::{Answer, Denied, presence};
+use listed::Listed;
 use shelf::Item;
 use subscription::{Change, Half, Request, Subscription};
 use wish::Wish;
 
 /// The rosters of all accounts.
-pub struct Rosters(Storage);
+pub struct Rosters {
+    storage: Storage,
+    listed: Arc<Listed>,
+}
 
 /// What a subscription request led to.
 pub struct Changed {
@@ -99,14 +105,20 @@ async fn remove(site: &Site, account: &BareJid, contact: BareJid) -> Result<Vec<
 }
 
 impl Rosters {
-    pub fn new(storage: Storage) -> Self {
-        Self(storage)
+    pub async fn load(storage: Storage) -> Result<Self, Failed> {
+        let listed = Arc::new(storage.run(Listed::read).await?);
+        Ok(Self { storage, listed })
+    }
+
+    /// Who is in whose roster, for the archive.
+    pub fn listed(&self) -> Arc<Listed> {
+        self.listed.clone()
     }
 
     /// Whether the account lets the other hear of its presence.
     pub async fn hears(&self, account: &BareJid, other: &BareJid) -> Result<bool, Failed> {
         let (account, other) = (account.clone(), other.clone());
-        let item = self.0.run(move |db| shelf::get(db, &account, &other));
+        let item = self.storage.run(move |db| shelf::get(db, &account, &other));
         let item = item.await?;
         Ok(item.is_some_and(|item| item.subscription.from == Half::Yes))
     }
@@ -118,7 +130,9 @@ impl Rosters {
         such: impl Fn(Subscription) -> bool + Send + 'static,
     ) -> Result<Vec<BareJid>, Failed> {
         let account = account.clone();
-        let subscriptions = self.0.run(move |db| shelf::subscriptions(db, &account));
+        let subscriptions = self
+            .storage
+            .run(move |db| shelf::subscriptions(db, &account));
         let found = subscriptions.await?.into_iter();
         Ok(found
             .filter(|(_, subscription)| such(*subscription))
@@ -129,7 +143,9 @@ impl Rosters {
     /// Who asked for the account's presence and has no answer yet.
     pub async fn requests(&self, account: &BareJid) -> Result<Vec<Stanza>, Failed> {
         let account = account.clone();
-        self.0.run(move |db| shelf::requests(db, &account)).await
+        self.storage
+            .run(move |db| shelf::requests(db, &account))
+            .await
     }
 
     /// A client of the account sends a request to a contact.
@@ -173,7 +189,8 @@ impl Rosters {
         decide: impl FnOnce(&mut Item) -> Change + Send + 'static,
     ) -> Result<Result<Changed, Condition>, Failed> {
         let (account, contact) = (account.clone(), contact.clone());
-        let job = self.0.run(move |db| {
+        let listed = self.listed();
+        let job = self.storage.run(move |db| {
             let known = shelf::get(db, &account, &contact)?;
             let is_new = known.is_none();
             let mut item = known.unwrap_or_else(|| Item::new(contact));
@@ -183,6 +200,7 @@ impl Rosters {
             if item.subscription.from != Half::Pending {
                 item.request = None;
             }
+            listed.note(&account, &item.contact, item.is_listed);
             if !item.is_listed && item.subscription == Subscription::default() {
                 shelf::remove(db, &account, &item.contact)?;
             } else if is_new && shelf::is_full(db, &account)? {
@@ -199,7 +217,10 @@ impl Rosters {
 
     async fn list(&self, account: &BareJid) -> Result<Vec<Element>, Failed> {
         let account = account.clone();
-        let items = self.0.run(move |db| shelf::listed(db, &account)).await?;
+        let items = self
+            .storage
+            .run(move |db| shelf::listed(db, &account))
+            .await?;
         Ok(items.iter().map(Item::show).collect())
     }
 
@@ -211,8 +232,8 @@ impl Rosters {
         name: Option<String>,
         groups: BTreeSet<String>,
     ) -> Result<Result<Element, Condition>, Failed> {
-        let account = account.clone();
-        let job = self.0.run(move |db| {
+        let (account, listed) = (account.clone(), self.listed());
+        let job = self.storage.run(move |db| {
             let known = shelf::get(db, &account, &contact)?;
             if known.is_none() && shelf::is_full(db, &account)? {
                 return Ok(Err(Condition::ResourceConstraint));
@@ -220,6 +241,7 @@ impl Rosters {
             let mut item = known.unwrap_or_else(|| Item::new(contact));
             (item.name, item.groups, item.is_listed) = (name, groups, true);
             shelf::put(db, &account, &item)?;
+            listed.note(&account, &item.contact, true);
             Ok(Ok(item.show()))
         });
         job.await
@@ -232,12 +254,14 @@ impl Rosters {
         contact: &BareJid,
     ) -> Result<Result<Subscription, Condition>, Failed> {
         let (account, contact) = (account.clone(), contact.clone());
-        let job = self.0.run(move |db| {
+        let listed = self.listed();
+        let job = self.storage.run(move |db| {
             let known = shelf::get(db, &account, &contact)?;
             let Some(item) = known.filter(|item| item.is_listed) else {
                 return Ok(Err(Condition::ItemNotFound));
             };
             shelf::remove(db, &account, &contact)?;
+            listed.note(&account, &contact, false);
             Ok(Ok(item.subscription))
         });
         job.await
@@ -252,8 +276,8 @@ mod tests {
         BareJid::new(text).unwrap()
     }
 
-    fn rosters() -> Rosters {
-        Rosters::new(Storage::open(None).unwrap())
+    async fn rosters() -> Rosters {
+        Rosters::load(Storage::open(None).unwrap()).await.unwrap()
     }
 
     async fn asks(rosters: &Rosters, who: &str, request: Request) -> Result<Changed, Condition> {
@@ -265,7 +289,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_only_asks_is_remembered_and_not_shown() {
-        let rosters = rosters();
+        let rosters = rosters().await;
         let (alice, bob) = (jid("alice@x"), jid("bob@x"));
         let changed = asks(&rosters, "bob@x", Request::Subscribe).await.unwrap();
         assert!(changed.change.pass && changed.push.is_none());
@@ -281,7 +305,7 @@ mod tests {
 
     #[tokio::test]
     async fn who_takes_the_question_back_leaves_no_trace() {
-        let rosters = rosters();
+        let rosters = rosters().await;
         for request in [Request::Subscribe, Request::Unsubscribe] {
             asks(&rosters, "bob@x", request).await.unwrap();
         }
@@ -290,8 +314,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn the_archive_knows_at_once_who_is_in_the_roster_and_after_a_restart() {
+        use tower_xmpp::archive::Contacts;
+
+        let rosters = rosters().await;
+        let (alice, bob, carol) = (jid("alice@x"), jid("bob@x"), jid("carol@x"));
+        let set = async |who: &BareJid| {
+            let set = rosters.set(&alice, who.clone(), None, BTreeSet::new());
+            set.await.unwrap().unwrap()
+        };
+        set(&bob).await;
+        set(&carol).await;
+        asks(&rosters, "stranger@x", Request::Subscribe)
+            .await
+            .unwrap();
+        rosters.remove(&alice, &carol).await.unwrap().unwrap();
+        let again = Rosters::load(rosters.storage.clone()).await.unwrap();
+        for listed in [rosters.listed(), again.listed()] {
+            assert!(listed.has(&alice, &bob));
+            for (account, contact) in [
+                (&alice, &carol),
+                (&alice, &jid("stranger@x")),
+                (&bob, &alice),
+            ] {
+                assert!(!listed.has(account, contact), "{account} {contact}");
+            }
+        }
+    }
+
+    #[tokio::test]
     async fn a_roster_does_not_grow_without_bound() {
-        let rosters = rosters();
+        let rosters = rosters().await;
         let alice = jid("alice@x");
         for number in 0..shelf::CONTACTS {
             let who = format!("{number}@x");
@@ -308,7 +361,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_contact_keeps_its_groups_while_its_subscription_changes() {
-        let rosters = rosters();
+        let rosters = rosters().await;
         let (alice, bob) = (jid("alice@x"), jid("bob@x"));
         let groups = BTreeSet::from(["b".to_owned(), "a".to_owned()]);
         let set = rosters.set(&alice, bob.clone(), Some("Bob".into()), groups);

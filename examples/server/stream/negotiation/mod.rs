@@ -222,8 +222,8 @@ impl Negotiation {
             Phase::Authenticated(account) if element.is("resume", ns::SM) => {
                 Next::Resume(account.clone(), Resumption::read(element.view()))
             }
-            // XEP-0198 §3: first there must be a session.
-            Phase::Authenticated(_) if element.is("enable", ns::SM) => {
+            // XEP-0198 §3, §5: first there must be a session, or at least a login.
+            _ if element.is("enable", ns::SM) || element.is("resume", ns::SM) => {
                 Next::Say(vec![super::acks::failed("unexpected-request", None)])
             }
             Phase::Authenticated(_) => match self.forking.nonza(element.view()) {
