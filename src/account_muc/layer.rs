@@ -2,12 +2,13 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures::future::join_all;
 use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::{
     Bookmark, Bookmarks, Emit, Entity, Entropy, Envelope, Event, Occupancy, Original, Outcome,
-    Route,
+    Route, Seats,
 };
 use crate::middleware::{Fault, Feature, Next, OnFailure, PendingLimits, Shell, report};
 use crate::stanza::{Kind, Stanza, Time, Type, ns};
@@ -181,6 +182,14 @@ impl Occupancy for AccountMuc {
 
     fn sessions(&self, account: &BareJid, room: &BareJid) -> Vec<FullJid> {
         self.desk.table.sessions(account, room)
+    }
+}
+
+#[async_trait]
+impl Seats for AccountMuc {
+    async fn doubt(&self, at: Time, account: &BareJid, room: &BareJid) -> Vec<Emit> {
+        let doubted = self.desk.visit(at, account, room, Machine::doubt_it).await;
+        doubted.done.emits
     }
 }
 

@@ -41,4 +41,6 @@ pub(crate) use route::bare;
 pub use route::{Affiliation, Member, Route, Side, Snapshot};
 pub use settling::{Settled, Settling};
 pub use trail::{Hop, PassId, Trail};
-pub use traits::{Bookmark, BookmarkChange, Bookmarks, BoxError, ImNg, Occupancy, RoomHistory};
+pub use traits::{
+    Bookmark, BookmarkChange, Bookmarks, BoxError, ImNg, Occupancy, RoomHistory, Seats,
+};

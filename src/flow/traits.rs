@@ -7,6 +7,8 @@ use jid::{BareJid, FullJid};
 
 use crate::stanza::{Element, Stanza, Time};
 
+use super::Emit;
+
 /// What a port of the host's own may fail with.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -19,6 +21,17 @@ pub trait Occupancy: Send + Sync {
 
     /// The account's sessions that are in the room.
     fn sessions(&self, account: &BareJid, room: &BareJid) -> Vec<FullJid>;
+}
+
+/// The seats that accounts themselves have in rooms: kept by account_muc,
+/// asked by muc_push, which is the first to hear that a room has lost one.
+#[async_trait]
+pub trait Seats: Occupancy {
+    /// There is reason to doubt that the account is still in the room: it is
+    /// asked (XEP-0410), unless it has just been, and joined again if it does
+    /// not know the account. Returns what is to be sent for that, in the
+    /// account's lane.
+    async fn doubt(&self, at: Time, account: &BareJid, room: &BareJid) -> Vec<Emit>;
 }
 
 /// Who speaks IM-NG (XEP-0409): answered by fork, asked by archive, since a

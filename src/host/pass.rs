@@ -275,6 +275,11 @@ impl<H: Host> Passes<H> {
                 return;
             };
             let placed = match self.host.place(to) {
+                // A layer has asked in the account's name.
+                Place::Account(account) if to.is_bare() && placing.stanza.is_response() => {
+                    let (route, facts) = (Route::ToAccount(account), Facts::default());
+                    return self.follow(placing.at, parent, route, placing.stanza, facts);
+                }
                 Place::Account(account) => self.to_account(&placing, &account).await,
                 // A room answers by broadcasting, which is for the stack.
                 Place::Room(room) => {
@@ -314,7 +319,7 @@ impl<H: Host> Passes<H> {
             Placed::Keep(account) => {
                 keep(&*self.host, &account, placing.at, false, &placing.stanza).await
             }
-            // An answer to an account that no layer of it awaits.
+            // Nobody asks an account anything without the stack.
             Placed::Serve => Ok(Outcome::dropped(Drop::NobodyMeant)),
         }
     }
@@ -322,7 +327,13 @@ impl<H: Host> Passes<H> {
     fn follow(&self, at: Time, trail: &Trail, route: Route, stanza: Stanza, facts: Facts) {
         let mut next = Envelope::stanza(at, route, stanza);
         next.facts = facts;
-        next.trail = trail.clone();
+        // An answer is for whoever asked, which may be a layer that had a hand
+        // in what led to it; and nobody answers an answer.
+        let is_answer = next.as_stanza().is_some_and(Stanza::is_response);
+        if !is_answer {
+            next.trail = trail.clone();
+        }
+        next.trail.pass = trail.pass;
         next.trail.hops = trail.hops.saturating_add(1);
         self.conductor.follow(next);
     }

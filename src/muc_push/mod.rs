@@ -7,7 +7,7 @@
 //! (XEP-0410) and joins again. Conversations introduced this ("direct push");
 //! Converse.js registers a push service in the same way.
 //!
-//! # Rules
+//! # Rules of the room's side
 //!
 //! 1. **Registering** (XEP-0357 §5, §6): `<enable/>` and `<disable/>` to the room, or
 //!    to its service for all rooms one belongs to. The same client or service and
@@ -58,9 +58,36 @@
 //! [`Route::FromRoom`]: crate::flow::Route::FromRoom
 //! [`Route::Broadcast`]: crate::flow::Route::Broadcast
 //!
+//! # Rules of the account's side
+//!
+//! Another layer, [`MucPushAccount`], on the user's server, for accounts that
+//! are in rooms as such ([`Seats`](crate::flow::Seats), which account_muc is).
+//! Both may share a server, each with a store of its own. Where clients join
+//! by themselves it is not needed: they answer, and their server delivers,
+//! keeps the question for one that hibernates, and answers for one that is gone.
+//!
+//! 10. **The account registers itself** once it is in a room: it asks whether the
+//!     room offers `urn:xmpp:push:0`, and if so, has its bare JID notified, under
+//!     an unguessable node that is durable before the request leaves. Again
+//!     whenever it joins again. [`AccountLimits::per_tick`] rooms at each
+//!     [`Tick`](crate::flow::Event::Tick).
+//! 11. **A notification for the account** is answered for it: with a result,
+//!     first, and then with a self-ping (XEP-0410), however many come meanwhile;
+//!     if the room does not know the account, it joins again. All of that while
+//!     no client is awake.
+//! 12. **It must be ours**: from the very room that the node was made for, and
+//!     the account still sits there. Else it gets `item-not-found`, with which
+//!     the room forgets it (rule 8).
+//! 13. **A session that enables itself** with a room in which its account sits is
+//!     answered here: the account is there for all its clients, and the room has
+//!     one registration of it. Push services, and `<disable/>`, go on as they came.
+//! 14. **Ends** with the seat and with the account. The room learns it by rule 12.
+//!
 //! # Order
 //!
-//! Inside whatever refuses a room's messages. Beside muc_offline in any order.
+//! The room's side: inside whatever refuses a room's messages, beside muc_offline in
+//! any order. The account's side: outside account_muc, which takes in what rooms
+//! answer and show to the account.
 //!
 //! # Caveats
 //!
@@ -70,6 +97,8 @@
 //!   something: then only members of that room count.
 //! * Who wrote a message is known by its id, from the message to the room.
 //! * If this layer breaks, messages go on without notifications.
+//! * A room that does not answer, or is too busy, is asked again when the account
+//!   shows or joins again, not before.
 //!
 //! # Example
 //!
@@ -106,16 +135,19 @@
 //! # Ok::<_, tower_xmpp::muc_push::TargetError>(())
 //! ```
 
-mod layer;
+mod account;
+mod enrolled;
 mod mentions;
 mod port;
+mod room;
 mod rules;
 mod state;
 #[cfg(test)]
 mod tests;
 
-pub use layer::{MucPushRoom, MucPushRoomLayer};
+pub use account::{MucPushAccount, MucPushAccountLayer};
 pub use port::{Doors, Standing, Target, TargetError, Targets};
+pub use room::{MucPushRoom, MucPushRoomLayer};
 pub use rules::{Summary, Verdict, judge, wakes};
 
 /// What notifications contain, and when they are sent.
@@ -131,7 +163,7 @@ pub struct Settings {
     pub failures: u32,
 }
 
-/// The bounds.
+/// The bounds of the room's side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
@@ -163,6 +195,26 @@ impl Default for Limits {
             total: 1_000_000,
             node: 256,
             options: 2_048,
+        }
+    }
+}
+
+/// The bounds of the account's side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct AccountLimits {
+    /// Seats of all accounts together that are registered; the rooms of one
+    /// more are not asked. Default 1,000,000.
+    pub total: usize,
+    /// Rooms that are asked, or told, at one tick. Default 100.
+    pub per_tick: usize,
+}
+
+impl Default for AccountLimits {
+    fn default() -> Self {
+        Self {
+            total: 1_000_000,
+            per_tick: 100,
         }
     }
 }

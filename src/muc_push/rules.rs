@@ -116,6 +116,41 @@ fn asked(
     }))
 }
 
+/// Whether a session asks to be notified itself, or as its account.
+pub(super) fn enables_itself(request: &Stanza, account: &BareJid) -> bool {
+    let payload = request.payload();
+    let enable = payload.filter(|payload| payload.is("enable", ns::PUSH));
+    let jid = enable.and_then(|enable| Jid::new(enable.attr("jid")?).ok());
+    jid.is_some_and(|jid| jid.to_bare() == *account)
+}
+
+/// An account's request to be notified itself.
+pub(super) fn enable(id: &str, account: &BareJid, node: &str) -> Stanza {
+    let mut enable = Element::new("enable", ns::PUSH);
+    enable.set_attr("jid", account.as_str());
+    enable.set_attr("node", node);
+    Stanza::iq(Type::Set, id).with_child(enable)
+}
+
+/// Whether a room's answer to disco#info offers notifications.
+pub(super) fn offers(info: &Stanza) -> bool {
+    info.child("query", ns::DISCO_INFO).is_some_and(|query| {
+        let mut features = query.children();
+        features.any(|child| {
+            child.is("feature", ns::DISCO_INFO) && child.attr("var") == Some(ns::PUSH)
+        })
+    })
+}
+
+/// The node that a notification is for (XEP-0357 §7). `None` if it is none.
+pub(super) fn notified_node(request: &Stanza) -> Option<String> {
+    let pubsub = request.child("pubsub", ns::PUBSUB)?;
+    let publish = pubsub.child("publish", ns::PUBSUB)?;
+    let item = publish.child("item", ns::PUBSUB)?;
+    let is_push = item.has_child("notification", ns::PUSH);
+    is_push.then(|| publish.attr("node").unwrap_or_default().to_owned())
+}
+
 /// Whether somebody of this standing may register; `None`: no such room.
 pub(super) fn may_register(standing: Option<Standing>) -> Result<(), Condition> {
     match standing {

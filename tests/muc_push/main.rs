@@ -1,5 +1,6 @@
 //! Rooms wake who sleeps, as rooms, clients and push services see it.
 
+mod account;
 mod answering;
 mod house;
 mod notifying;

@@ -1,0 +1,396 @@
+//! The account's side, wired.
+
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use jid::{BareJid, Jid};
+
+use crate::flow::{
+    Emit, Entropy, Envelope, Event, Incident, Original, Outcome, Route, Seats, Stage, bare,
+};
+use crate::middleware::{
+    Fault, Feature, Next, Pending, PendingLimits, Shell, Sieve, decided, report,
+};
+use crate::stanza::{Condition, Element, ErrorType, Kind, Stanza, Time, Type, ns};
+
+use super::enrolled::{self, Enrolled};
+use super::{AccountLimits, TargetError, Targets, rules};
+
+/// The layer of the account's side: [`MucPushAccount`] in its shell.
+pub type MucPushAccountLayer = Shell<MucPushAccount>;
+
+/// The account's side of [`muc_push`](super); its documentation has the rules.
+pub struct MucPushAccount {
+    store: Arc<dyn Targets>,
+    entropy: Arc<dyn Entropy>,
+    seats: Arc<dyn Seats>,
+    enrolled: Mutex<Enrolled>,
+    /// The rooms in it, once for each seat.
+    rooms: Sieve,
+    /// What rooms were asked.
+    asked: Mutex<Pending<Asked>>,
+    open: AtomicUsize,
+}
+
+/// What a room was asked in an account's name.
+#[derive(Debug)]
+enum Asked {
+    /// Whether it offers notifications.
+    Offer(BareJid),
+    /// To notify the account.
+    Enable(BareJid),
+}
+
+/// What becomes of what a stranger calls a notification. Named in traces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Notified {
+    /// The account is in the room, or means to be: it looks.
+    Looks,
+    /// The account does not sit there any more.
+    Left,
+    /// Nobody told this room this node.
+    Stranger,
+}
+
+impl MucPushAccountLayer {
+    /// The layer with its defaults, as it was left: registrations in `store`,
+    /// which is not the store of a room's side; nodes and ids from `entropy`;
+    /// `seats` is account_muc.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    pub async fn open(
+        store: Arc<dyn Targets>,
+        entropy: Arc<dyn Entropy>,
+        seats: Arc<dyn Seats>,
+    ) -> Result<Self, TargetError> {
+        let limits = AccountLimits::default();
+        let feature = MucPushAccount::open(store, entropy, seats, limits).await?;
+        Ok(Shell::of(feature))
+    }
+}
+
+impl MucPushAccount {
+    /// The feature, as it was left: registrations in `store`, which is not the
+    /// store of a room's side; nodes and ids from `entropy`; `seats` is
+    /// account_muc.
+    ///
+    /// # Errors
+    ///
+    /// The store could not be read.
+    pub async fn open(
+        store: Arc<dyn Targets>,
+        entropy: Arc<dyn Entropy>,
+        seats: Arc<dyn Seats>,
+        limits: AccountLimits,
+    ) -> Result<Self, TargetError> {
+        let mut enrolled = Enrolled::new(limits);
+        let rooms = Sieve::default();
+        for kept in store.all().await? {
+            rooms.insert(kept.room.as_str());
+            enrolled.restore(kept);
+        }
+        Ok(Self {
+            store,
+            entropy,
+            seats,
+            enrolled: Mutex::new(enrolled),
+            rooms,
+            asked: Mutex::new(Pending::new(PendingLimits::default())),
+            open: AtomicUsize::new(0),
+        })
+    }
+}
+
+impl Feature for MucPushAccount {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    #[inline]
+    fn concerns(&self, envelope: &Envelope) -> bool {
+        let Some(stanza) = envelope.as_stanza() else {
+            return false;
+        };
+        match (stanza.kind(), &envelope.route) {
+            (Kind::Presence, Route::FromAccount(_)) => {
+                stanza.mentions(ns::MUC) && stanza.to().is_some_and(|to| self.may_know(to))
+            }
+            (Kind::Presence, Route::ToAccount(_)) => {
+                is_to_account(stanza)
+                    && (stanza.mentions(ns::MUC_USER)
+                        || stanza.from().is_some_and(|from| self.may_know(from)))
+            }
+            (Kind::Iq, Route::FromSession(_)) => {
+                rules::is_request(stanza) && stanza.to().is_some_and(is_room)
+            }
+            (Kind::Iq, Route::ToAccount(_)) => {
+                is_to_account(stanza)
+                    && (rules::is_request(stanza)
+                        || (stanza.is_response() && self.open.load(Ordering::Acquire) > 0))
+            }
+            _ => false,
+        }
+    }
+
+    async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
+        let (at, route) = (envelope.at, envelope.route.clone());
+        let Some(stanza) = envelope.as_stanza() else {
+            return next.run(envelope).await;
+        };
+        match (stanza.kind(), &route) {
+            (Kind::Presence, Route::FromAccount(account)) => {
+                if let Some(to) = stanza.to() {
+                    self.enrolled().joins(account, &to.to_bare());
+                }
+            }
+            (Kind::Presence, Route::ToAccount(account)) => {
+                let presence = stanza.clone();
+                let mut outcome = next.run(envelope).await?;
+                if let Err(error) = self.shown(account, &presence).await {
+                    report(&mut outcome, incident(&error));
+                }
+                return Ok(outcome);
+            }
+            (Kind::Iq, Route::FromSession(session)) => {
+                let room = stanza.to().map(Jid::to_bare);
+                let account = session.to_bare();
+                if room.is_some_and(|room| self.seats.known(&account, &room))
+                    && rules::enables_itself(stanza, &account)
+                {
+                    return Ok(Outcome::answered(stanza.reply()));
+                }
+            }
+            (Kind::Iq, Route::ToAccount(account)) if stanza.is_response() => {
+                if let Some(outcome) = self.answered(at, account, stanza).await {
+                    return Ok(outcome);
+                }
+            }
+            (Kind::Iq, Route::ToAccount(account)) => {
+                if let Some(node) = rules::notified_node(stanza) {
+                    return Ok(self.notified(at, account, stanza, &node).await);
+                }
+            }
+            _ => {}
+        }
+        next.run(envelope).await
+    }
+
+    async fn hear(self: Arc<Self>, at: Time, event: Event) -> Result<Vec<Emit>, Fault> {
+        match event {
+            Event::Tick => {
+                let expired = self.asked().expired(at);
+                self.count_open();
+                for (account, Asked::Offer(room) | Asked::Enable(room)) in expired {
+                    self.enrolled().turn_back(&account, &room);
+                }
+                let due = self.enrolled().take_due();
+                return Ok(due
+                    .into_iter()
+                    .filter_map(|(account, room, node)| match node {
+                        Some(node) => self.enable(at, &account, &room, &node),
+                        None => self.ask(at, &account, &room),
+                    })
+                    .collect());
+            }
+            Event::AccountRemoved { account } => {
+                let rooms = self.enrolled().rooms(&account);
+                for room in rooms {
+                    self.forget(&account, &room).await?;
+                }
+            }
+            _ => {}
+        }
+        Ok(Vec::new())
+    }
+}
+
+impl MucPushAccount {
+    /// A room has shown the account something: where it sits is now known to
+    /// whoever keeps the seats.
+    async fn shown(&self, account: &BareJid, presence: &Stanza) -> Result<(), TargetError> {
+        let Some(room) = presence.from().map(Jid::to_bare) else {
+            return Ok(());
+        };
+        if !self.seats.known(account, &room) {
+            return self.forget(account, &room).await;
+        }
+        let is_own = presence.type_().is_none() && presence.has_muc_status(110);
+        if is_own && self.enrolled().sits(account, &room) {
+            self.rooms.insert(room.as_str());
+        }
+        Ok(())
+    }
+
+    /// Rule 10: does it offer notifications?
+    fn ask(&self, at: Time, account: &BareJid, room: &BareJid) -> Option<Emit> {
+        let query = Stanza::iq(Type::Get, &self.entropy.token(16))
+            .with_child(Element::new("query", ns::DISCO_INFO));
+        self.send(at, account, room, query, Asked::Offer(room.clone()))
+    }
+
+    fn enable(&self, at: Time, account: &BareJid, room: &BareJid, node: &str) -> Option<Emit> {
+        let request = rules::enable(&self.entropy.token(16), account, node);
+        self.send(at, account, room, request, Asked::Enable(room.clone()))
+    }
+
+    /// A request in the account's name. If too many are open, its turn comes
+    /// another time.
+    fn send(
+        &self,
+        at: Time,
+        account: &BareJid,
+        room: &BareJid,
+        request: Stanza,
+        asked: Asked,
+    ) -> Option<Emit> {
+        let request = request.with_from(account.clone()).with_to(room.clone());
+        let id = request.id().unwrap_or_default();
+        let recorded = self
+            .asked()
+            .ask(at, account, room.clone().into(), id, asked);
+        self.count_open();
+        if recorded.is_err() {
+            self.enrolled().turn_back(account, room);
+            return None;
+        }
+        let route = Route::FromAccount(account.clone());
+        Some(Emit::new_at(route, request))
+    }
+
+    /// A room answers.
+    async fn answered(&self, at: Time, account: &BareJid, answer: &Stanza) -> Option<Outcome> {
+        let asked = self.asked().answered(account, answer)?;
+        self.count_open();
+        let mut outcome = Outcome::of(Original::Consumed);
+        let error = answer.error();
+        let is_wait = error.as_ref().is_some_and(|error| error.type_ == ErrorType::Wait);
+        match asked {
+            Asked::Offer(room) | Asked::Enable(room) if is_wait => {
+                self.enrolled().turn_back(account, &room);
+            }
+            Asked::Offer(room) if rules::offers(answer) => {
+                let node = self.entropy.token(26);
+                let kept = enrolled::target(account, &room, Some(node.clone()));
+                match self.store.put(kept).await {
+                    Ok(()) if self.enrolled().told(account, &room, &node) => {
+                        outcome.emits.extend(self.enable(at, account, &room, &node));
+                    }
+                    // The account has left meanwhile.
+                    Ok(()) => {
+                        let kept = enrolled::target(account, &room, Some(node));
+                        if let Err(error) = self.store.remove(&kept).await {
+                            report(&mut outcome, incident(&error));
+                        }
+                    }
+                    Err(error) => {
+                        self.enrolled().turn_back(account, &room);
+                        report(&mut outcome, incident(&error));
+                    }
+                }
+            }
+            Asked::Enable(room) if error.is_none() => {
+                self.enrolled().settle(account, &room);
+            }
+            Asked::Offer(room) | Asked::Enable(room) => {
+                let refused = self.enrolled().refused(account, &room);
+                if let Some(kept) = refused
+                    && let Err(error) = self.store.remove(&kept).await
+                {
+                    report(&mut outcome, incident(&error));
+                }
+            }
+        }
+        Some(outcome)
+    }
+
+    /// Rules 11 and 12: the answer first, then the look.
+    async fn notified(
+        &self,
+        at: Time,
+        account: &BareJid,
+        notification: &Stanza,
+        node: &str,
+    ) -> Outcome {
+        // A room notifies, nobody in it.
+        let room = notification.from().filter(|from| from.is_bare());
+        let room = room.map(Jid::to_bare);
+        let room = room.filter(|room| self.enrolled().knows(account, room, node));
+        let notified = match &room {
+            None => Notified::Stranger,
+            Some(room) if self.seats.known(account, room) => Notified::Looks,
+            Some(_) => Notified::Left,
+        };
+        decided(NAME, &notified);
+        let mut outcome = match notified {
+            Notified::Looks => Outcome::answered(notification.reply()),
+            _ => Outcome::refused(notification, Condition::ItemNotFound),
+        };
+        match (notified, &room) {
+            (Notified::Looks, Some(room)) => {
+                let looks = self.seats.doubt(at, account, room).await;
+                outcome.emits.extend(looks);
+            }
+            (Notified::Left, Some(room)) => {
+                if let Err(error) = self.forget(account, room).await {
+                    report(&mut outcome, incident(&error));
+                }
+            }
+            _ => {}
+        }
+        outcome
+    }
+
+    async fn forget(&self, account: &BareJid, room: &BareJid) -> Result<(), TargetError> {
+        let Some(gone) = self.enrolled().forget(account, room) else {
+            return Ok(());
+        };
+        self.rooms.remove(room.as_str());
+        match gone.node {
+            Some(_) => self.store.remove(&gone).await,
+            None => Ok(()),
+        }
+    }
+
+    fn may_know(&self, room: &Jid) -> bool {
+        self.rooms.may_hold(bare(room))
+    }
+
+    fn count_open(&self) {
+        let asked = self.asked();
+        self.open.store(asked.len(), Ordering::Release);
+    }
+
+    // Every change of the tables is whole, so a poisoned lock is as good as new.
+
+    fn enrolled(&self) -> MutexGuard<'_, Enrolled> {
+        self.enrolled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Pending<Asked>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for MucPushAccount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MucPushAccount").finish_non_exhaustive()
+    }
+}
+
+const NAME: &str = "muc_push_account";
+
+/// For the account itself, not for one of its sessions.
+fn is_to_account(stanza: &Stanza) -> bool {
+    stanza.to().is_none_or(Jid::is_bare)
+}
+
+fn is_room(jid: &Jid) -> bool {
+    jid.is_bare() && jid.node().is_some()
+}
+
+fn incident(error: &TargetError) -> Incident {
+    Incident::new(NAME, Stage::After, error.to_string())
+}
