@@ -42,6 +42,7 @@
 //! | a layer that sets [`flow::Reach`] | `archive` | nothing: the stamp is on the one stanza that all get |
 //! | a layer that sets [`flow::Reach`] | `fork` | nothing, if it widens the reach it finds; copies go to whom the router did not deliver |
 //! | `account_muc` | `muc_offline` (account) | devices are woken for a room that the account is in, unless `muc_offline` is told who is where |
+//! | `muc_push` (account) | `account_muc` | no account is woken: `account_muc` takes in what rooms answer it |
 //! | `muc_offline` (account) | `archive` | what is refused is archived |
 //! | a layer that stamps a room's messages | `muc_offline` (room) | what a room may not send at once goes without the stamp later |
 //! | `muc_offline` (room) | `muc_push` (room) | nothing: who is forwarded the message is notified as well |
@@ -57,7 +58,7 @@
 //! | `archive` | [`archive`] and [`store::MemoryArchive`] |
 //! | `fork` | [`fork`] |
 //! | `muc-offline` | [`muc_offline`], both sides, and [`store::MemoryRegistrations`] |
-//! | `muc-push` | [`muc_push`], the room's side, and [`store::MemoryTargets`] |
+//! | `muc-push` | [`muc_push`], both sides, and [`store::MemoryTargets`] |
 //! | `csi` | [`csi`]: [`host::Outbox`] can hold what can wait |
 //! | `sqlite` | `store::SqliteArchive` and its like: archives, seats, registrations and push targets in files, SQLite compiled in |
 //! | `testkit` | [`testkit`] |

@@ -17,7 +17,7 @@ use tower_xmpp::muc_offline::{
     FIELD, Limits, MucOfflineAccount, MucOfflineAccountLayer, MucOfflineRoom, Notify, Registration,
     Registrations, Settings,
 };
-use tower_xmpp::muc_push::MucPushRoomLayer;
+use tower_xmpp::muc_push::{MucPushAccountLayer, MucPushRoomLayer, Targets};
 use tower_xmpp::stanza::{Condition, Element, Stanza, ns};
 use tower_xmpp::store::{MemoryArchive, MemoryRegistrations, MemorySeats, MemoryTargets};
 use tower_xmpp::testkit::{Carbon, Session, Sessions, World, xml};
@@ -500,6 +500,37 @@ fn who_is_away_is_written_to_and_notified_whichever_of_the_two_is_outside() {
             HI,
             "<iq type='set'><pubsub xmlns='http://jabber.org/protocol/pubsub'/></iq>",
         ]);
+        w.finish();
+    }
+}
+
+#[test]
+fn an_account_registers_itself_if_muc_push_is_outside_account_muc_and_not_otherwise() {
+    for (is_outside, registered) in [(true, 1), (false, 0)] {
+        let w = World::new();
+        let (ours, theirs) = (
+            Arc::new(MemoryTargets::default()),
+            Arc::new(MemoryTargets::default()),
+        );
+        let rooms = account_muc(&w);
+        let seats = rooms.feature().clone();
+        let push = MucPushAccountLayer::open(ours, Arc::new(w.entropy()), seats);
+        let push = block_on(push).expect("memory does not fail");
+        if is_outside {
+            let stack = ServiceBuilder::new().layer(push).layer(rooms);
+            w.host("a.example", stack);
+        } else {
+            let stack = ServiceBuilder::new().layer(rooms).layer(push);
+            w.host("a.example", stack);
+        }
+        let room = MucPushRoomLayer::open(theirs.clone(), Arc::new(w.entropy()));
+        w.host("muc.example", block_on(room).expect("memory does not fail"));
+        w.rooms("muc.example");
+        w.session("alice@a.example/phone")
+            .joins("room@muc.example/Alice");
+        w.advance(Duration::from_secs(10));
+        let targets = block_on(theirs.all()).expect("memory does not fail");
+        assert_eq!(targets.len(), registered, "outside: {is_outside}");
         w.finish();
     }
 }

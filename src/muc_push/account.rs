@@ -21,6 +21,35 @@ use super::{AccountLimits, TargetError, Targets, rules};
 pub type MucPushAccountLayer = Shell<MucPushAccount>;
 
 /// The account's side of [`muc_push`](super); its documentation has the rules.
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use futures::executor::block_on;
+/// use tower::ServiceBuilder;
+/// use tower_xmpp::account_muc::AccountMucLayer;
+/// use tower_xmpp::muc_push::{MucPushAccountLayer, MucPushRoomLayer, Targets};
+/// use tower_xmpp::store::{MemorySeats, MemoryTargets};
+/// use tower_xmpp::testkit::World;
+///
+/// let w = World::new();
+/// let rooms = AccountMucLayer::new(Arc::new(MemorySeats::default()), Arc::new(w.entropy()));
+/// let (ours, theirs) = (Arc::new(MemoryTargets::default()), Arc::new(MemoryTargets::default()));
+/// let seats = rooms.feature().clone();
+/// let push = block_on(MucPushAccountLayer::open(ours, Arc::new(w.entropy()), seats))?;
+/// let stack = ServiceBuilder::new()
+///     .layer(push) // hears what rooms answer to accounts
+///     .layer(rooms); // the account joins, not the client
+/// w.host("a.example", stack);
+/// let push = block_on(MucPushRoomLayer::open(theirs.clone(), Arc::new(w.entropy())))?;
+/// w.host("muc.example", push).rooms("muc.example");
+///
+/// w.session("alice@a.example/phone").joins("tea@muc.example/Alice");
+/// w.advance(Duration::from_secs(5));
+/// assert_eq!(block_on(theirs.all())?[0].jid.as_str(), "alice@a.example");
+/// w.finish();
+/// # Ok::<_, tower_xmpp::muc_push::TargetError>(())
+/// ```
 pub struct MucPushAccount {
     store: Arc<dyn Targets>,
     entropy: Arc<dyn Entropy>,
@@ -115,8 +144,11 @@ impl Feature for MucPushAccount {
             return false;
         };
         match (stanza.kind(), &envelope.route) {
+            // Not what sessions send, which is answered without the room.
             (Kind::Presence, Route::FromAccount(_)) => {
-                stanza.mentions(ns::MUC) && stanza.to().is_some_and(|to| self.may_know(to))
+                stanza.mentions(ns::MUC)
+                    && stanza.from().is_some_and(Jid::is_bare)
+                    && stanza.to().is_some_and(|to| self.may_know(to))
             }
             (Kind::Presence, Route::ToAccount(_)) => {
                 is_to_account(stanza)
@@ -128,7 +160,7 @@ impl Feature for MucPushAccount {
             }
             (Kind::Iq, Route::ToAccount(_)) => {
                 is_to_account(stanza)
-                    && (rules::is_request(stanza)
+                    && ((stanza.is_type(&Type::Set) && stanza.mentions(ns::PUBSUB))
                         || (stanza.is_response() && self.open.load(Ordering::Acquire) > 0))
             }
             _ => false,
@@ -266,7 +298,9 @@ impl MucPushAccount {
         self.count_open();
         let mut outcome = Outcome::of(Original::Consumed);
         let error = answer.error();
-        let is_wait = error.as_ref().is_some_and(|error| error.type_ == ErrorType::Wait);
+        let is_wait = error
+            .as_ref()
+            .is_some_and(|error| error.type_ == ErrorType::Wait);
         match asked {
             Asked::Offer(room) | Asked::Enable(room) if is_wait => {
                 self.enrolled().turn_back(account, &room);

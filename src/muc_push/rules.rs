@@ -136,9 +136,8 @@ pub(super) fn enable(id: &str, account: &BareJid, node: &str) -> Stanza {
 pub(super) fn offers(info: &Stanza) -> bool {
     info.child("query", ns::DISCO_INFO).is_some_and(|query| {
         let mut features = query.children();
-        features.any(|child| {
-            child.is("feature", ns::DISCO_INFO) && child.attr("var") == Some(ns::PUSH)
-        })
+        features
+            .any(|child| child.is("feature", ns::DISCO_INFO) && child.attr("var") == Some(ns::PUSH))
     })
 }
 

@@ -29,7 +29,7 @@ pub struct Town {
     rooms: Arc<MemoryTargets>,
     /// What the accounts' server sent in an account's name.
     sent: Sent,
-    bob: Session,
+    pub bob: Session,
 }
 
 impl Town {
@@ -93,7 +93,7 @@ impl Town {
         all
     }
 
-    fn targets(&self) -> Vec<Target> {
+    pub fn targets(&self) -> Vec<Target> {
         self.w.settle();
         block_on(self.rooms.all()).expect("memory does not fail")
     }
@@ -166,10 +166,17 @@ fn an_account_that_is_in_a_room_registers_itself_once() {
     let targets = town.targets();
     assert_eq!(targets.len(), 1);
     assert_eq!(targets[0].jid.as_str(), "alice@a.example");
-    assert!(targets[0].node.as_ref().is_some_and(|node| node.len() >= 26));
+    assert!(
+        targets[0]
+            .node
+            .as_ref()
+            .is_some_and(|node| node.len() >= 26)
+    );
     // Other clients, and what they show, change nothing of it.
     desk.joins("tea@muc.example/Alice");
-    desk.send(xml!("<presence to='{ROOM}/Alice'><show>dnd</show></presence>"));
+    desk.send(xml!(
+        "<presence to='{ROOM}/Alice'><show>dnd</show></presence>"
+    ));
     town.w.advance(TICKS);
     assert_eq!(town.targets(), targets);
     assert_eq!(town.sent(ns::PUSH), 1);
@@ -185,7 +192,9 @@ fn a_room_that_does_not_offer_it_is_asked_once_and_left_alone() {
     let phone = town.w.session("alice@a.example/phone");
     phone.joins("tea@muc.example/Alice");
     town.w.advance(TICKS);
-    phone.send(xml!("<presence to='{ROOM}/Alice'><show>dnd</show></presence>"));
+    phone.send(xml!(
+        "<presence to='{ROOM}/Alice'><show>dnd</show></presence>"
+    ));
     town.w.advance(TICKS);
     assert_eq!((town.sent(ns::DISCO_INFO), town.sent(ns::PUSH)), (1, 0));
     assert!(block_on(town.accounts.all()).unwrap().is_empty());
@@ -263,7 +272,9 @@ fn it_answers_first_and_looks_once_however_many_notifications_come() {
             notification("alice@a.example", &node).replace("p1", id)
         ));
     }
-    scene.room.expect("<iq type='result' id='p1' from='alice@a.example'/>");
+    scene
+        .room
+        .expect("<iq type='result' id='p1' from='alice@a.example'/>");
     scene.seat.expect(
         "<iq type='get' from='alice@a.example' id='$id'><ping xmlns='urn:xmpp:ping'/></iq>",
     );

@@ -5,3 +5,4 @@ mod answering;
 mod house;
 mod notifying;
 mod registering;
+mod returning;

@@ -1,14 +1,16 @@
 //! Hosts, the links between them, their rooms, and their crashes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures::executor::block_on;
+use jid::{BareJid, FullJid};
 use tower_xmpp::archive::{ArchiveLayer, ArchiveStore, Page};
-use tower_xmpp::flow::Route;
+use tower_xmpp::flow::{Emit, Route};
 use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::middleware::from_fn;
-use tower_xmpp::stanza::Element;
+use tower_xmpp::stanza::{Element, Kind, Stanza, Type};
 use tower_xmpp::store::MemoryArchive;
 use tower_xmpp::testkit::room::{Creation, Settings};
 use tower_xmpp::testkit::{Carbon, WhileDown, World, xml};
@@ -32,6 +34,44 @@ fn a_message_reaches_the_sessions_of_another_host() {
             "<message from='{bob}' type='chat'><body>hi</body></message>"
         ));
     }
+    w.finish();
+}
+
+#[test]
+fn an_answer_of_a_room_to_an_account_of_its_own_host_comes_through_the_stack() {
+    let w = World::new();
+    let answered = Arc::new(AtomicUsize::new(0));
+    let seen = answered.clone();
+    // Whatever is said to Alice's account, it pings a room, in its own name.
+    let asks = from_fn("asks", move |envelope, next| {
+        let account = "alice@a.example".parse::<BareJid>().unwrap();
+        let is_inward = matches!(envelope.route, Route::ToAccount(_));
+        let (is_answer, is_message) = envelope.as_stanza().map_or((false, false), |stanza| {
+            (stanza.is_response(), stanza.kind() == Kind::Message)
+        });
+        if is_inward && is_answer {
+            seen.fetch_add(1, Ordering::SeqCst);
+        }
+        let ping = (is_inward && is_message).then(|| {
+            let ping = Stanza::iq(Type::Get, "p1")
+                .with_from(account.clone())
+                .with_to("tea@muc.example/Alice".parse::<FullJid>().unwrap())
+                .with_child(Element::new("ping", "urn:xmpp:ping"));
+            Emit::new_at(Route::FromAccount(account), ping)
+        });
+        async move {
+            let mut outcome = next.run(envelope).await?;
+            outcome.emits.extend(ping);
+            Ok(outcome)
+        }
+    });
+    w.host("a.example", asks);
+    w.rooms_with("a.example", "muc.example", Settings::default());
+    let phone = w.session("alice@a.example/phone");
+    phone.send("<message to='alice@a.example' id='m1'/>");
+    phone.expect("<message id='m1'/>");
+    // Although the question is the layer's own work, the answer is not.
+    assert_eq!(answered.load(Ordering::SeqCst), 1);
     w.finish();
 }
 
