@@ -42,6 +42,7 @@ where
     ids_are_plain_text_to_the_store(&empty().await).await;
     a_page_may_be_of_the_newest_and_end_before_a_place(&empty().await).await;
     a_page_has_what_all_its_bounds_admit(&empty().await).await;
+    a_page_by_time_has_all_of_that_time_whatever_the_order(&empty().await).await;
     what_is_replaced_keeps_its_id_place_and_time(&empty().await).await;
     expiry_takes_from_the_old_end_and_leaves_no_hole(&empty().await).await;
     preferences_are_kept_per_account(&empty().await).await;
@@ -336,6 +337,31 @@ async fn a_page_has_what_all_its_bounds_admit(store: &impl ArchiveStore) {
     assert_eq!(ids(store, &alice, page).await, [""; 0]);
     let last = Page::newest(1).with(jid("bob@b.example"));
     assert_eq!(ids(store, &alice, last).await, ["-e"]);
+}
+
+async fn a_page_by_time_has_all_of_that_time_whatever_the_order(store: &impl ArchiveStore) {
+    let (alice, bob) = (account("alice"), account("bob"));
+    let times = [5, 1, 9, 3, 9, 2, 7, 12, 12, 4];
+    for (number, at) in times.into_iter().enumerate() {
+        for owner in [&alice, &bob] {
+            let mut row = row(owner, &format!("-{number}"), "hi");
+            row.at = Time::from_secs(at);
+            append(store, row).await;
+        }
+    }
+    for (start, end) in (0..14).flat_map(|start| (0..14).map(move |end| (start, end))) {
+        let mut page = Page::oldest(99);
+        (page.start, page.end) = (Some(Time::from_secs(start)), Some(Time::from_secs(end)));
+        let within = |(_, at): &(usize, i64)| (start..=end).contains(at);
+        let expected = times.into_iter().enumerate().filter(within);
+        let expected: Vec<_> = expected.map(|(number, _)| format!("-{number}")).collect();
+        let found = ids(store, &alice, page.clone()).await;
+        assert_eq!(found, expected, "from {start} to {end}");
+        (page.newest, page.limit) = (true, 2);
+        let last = expected.len().saturating_sub(2);
+        let found = ids(store, &alice, page).await;
+        assert_eq!(found, expected[last..], "the last from {start} to {end}");
+    }
 }
 
 async fn what_is_replaced_keeps_its_id_place_and_time(store: &impl ArchiveStore) {

@@ -2,6 +2,8 @@
 //! one of them promises.
 
 #[cfg(feature = "sqlite")]
+mod alike;
+#[cfg(feature = "sqlite")]
 mod away;
 mod memory;
 #[cfg(feature = "sqlite")]

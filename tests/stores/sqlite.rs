@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
 use futures::executor::block_on;
+use futures::future::join_all;
 use jid::BareJid;
 use rusqlite::Connection;
 use tower_xmpp::archive::{ArchiveError, ArchiveStore, Direction, Page, Row};
@@ -42,6 +43,36 @@ fn a_full_sqlite_archive_drops_its_oldest_messages() {
     settings.messages = 5;
     let store = Running::open_with(&folder.file("archive"), settings);
     block_on(contract::archive_quota(&*store, 5));
+}
+
+#[test]
+fn much_that_expires_goes_in_steps_and_all_of_it_goes() {
+    let folder = Folder::new();
+    let store = Running::open(&folder.file("archive"));
+    let owners: Vec<BareJid> = ["alice", "bob", "carol"]
+        .map(|name| format!("{name}@a.example").parse().expect("a bare JID"))
+        .into();
+    let appended = (0..2_500).flat_map(|number| {
+        let store = &store;
+        owners.iter().map(move |owner| {
+            let mut row = row(number);
+            row.owner = owner.clone();
+            row.at = Time::from_secs(i64::try_from(number).expect("few"));
+            store.append(row)
+        })
+    });
+    for accepted in block_on(join_all(appended)) {
+        drop(accepted.expect("it is accepted"));
+    }
+    let gone = block_on(store.expire(Time::from_secs(2_400)));
+    assert_eq!(gone.expect("it expires"), 3 * 2_400);
+    for owner in &owners {
+        let left = block_on(store.page(owner, Page::oldest(9_999))).expect("it reads");
+        let left: Vec<_> = left.into_iter().map(|entry| entry.row.id).collect();
+        assert_eq!(left, expected(2_400..2_500));
+    }
+    let gone = block_on(store.expire(Time::from_secs(2_400)));
+    assert_eq!(gone.expect("it expires"), 0);
 }
 
 #[test]

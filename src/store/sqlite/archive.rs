@@ -144,7 +144,13 @@ impl ArchiveStore for SqliteArchive {
     }
 
     async fn expire(&self, before: Time) -> Result<u64, ArchiveError> {
-        self.write(move |desk| desk.expire(before)).await
+        // Step by step, so that what is said meanwhile gets its turn.
+        let (mut gone, mut next) = (0, Some(0));
+        while let Some(from) = next {
+            let step = self.write(move |desk| desk.expire(before, from)).await?;
+            (gone, next) = (gone + step.0, step.1);
+        }
+        Ok(gone)
     }
 
     async fn preferences(&self, owner: &BareJid) -> Result<Option<Preferences>, ArchiveError> {

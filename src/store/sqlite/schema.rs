@@ -67,11 +67,22 @@ const MIGRATIONS: &[&str] = &[
          options TEXT
      ) STRICT;
      CREATE INDEX target_key ON target (room, account);",
+    // `latest` is the newest time of an archive up to that message: it never
+    // falls along the archive, so a time leads to a place by one step. Those
+    // that came after a younger one are few, and found by themselves.
+    "ALTER TABLE message ADD COLUMN latest INTEGER NOT NULL DEFAULT 0;
+     UPDATE message SET latest = newest
+         FROM (SELECT position AS place,
+                      max(at) OVER (PARTITION BY owner ORDER BY position) AS newest
+               FROM message)
+         WHERE position = place;
+     CREATE INDEX message_latest ON message (owner, latest);
+     CREATE INDEX message_late ON message (owner, at) WHERE at < latest;",
 ];
 
 /// The newest version that this crate knows.
-const VERSION: i64 = 3;
-const _: () = assert!(MIGRATIONS.len() == 3, "each migration is a version");
+const VERSION: i64 = 4;
+const _: () = assert!(MIGRATIONS.len() == 4, "each migration is a version");
 
 /// How long a lock that another process holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -113,7 +124,7 @@ pub(super) fn open_reader(path: &Path) -> Result<Connection, Failed> {
 }
 
 /// Brings the file up to date, or leaves it as it is.
-fn migrate(connection: &mut Connection) -> Result<(), Failed> {
+pub(super) fn migrate(connection: &mut Connection) -> Result<(), Failed> {
     let found = version(connection)?;
     if found == VERSION {
         // Also tells whether the file may be written, before anybody relies on it.
@@ -168,6 +179,26 @@ mod tests {
             let owners = connection.query_row("SELECT count(*) FROM owner", (), |row| row.get(0));
             assert_eq!(owners, Ok(1));
         }
+    }
+
+    #[test]
+    fn messages_that_were_there_before_times_led_to_places_are_found_by_time_too() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..3] {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 3).unwrap();
+        for (owner, at) in [(1, 5), (2, 1), (1, 3), (1, 9), (2, 2)] {
+            let insert = "INSERT INTO message (owner, id, at, peer, outgoing, type, stanza)
+                          VALUES (?1, hex(randomblob(9)), ?2, 'bob@b.example', 0, 1, x'')";
+            connection.execute(insert, (owner, at)).unwrap();
+        }
+        migrate(&mut connection).unwrap();
+        let mut latest = connection
+            .prepare("SELECT latest FROM message ORDER BY position")
+            .unwrap();
+        let latest: Result<Vec<i64>, _> = latest.query_map((), |row| row.get(0)).unwrap().collect();
+        assert_eq!(latest, Ok(vec![5, 1, 5, 9, 2]));
     }
 
     #[test]

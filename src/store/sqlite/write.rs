@@ -25,10 +25,15 @@ pub(super) struct Desk {
 struct Owner {
     number: i64,
     messages: u64,
+    /// The newest time in the archive.
+    latest: i64,
 }
 
 /// Owners known by heart, at most; then they are looked up anew.
 const KNOWN: usize = 10_000;
+
+/// Messages, or archives, that one step of expiry looks at.
+const STEP: i64 = 1_000;
 
 /// For how long an ID that a client made is remembered after its message.
 const SPENT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
@@ -80,11 +85,12 @@ impl Desk {
             row.direction == Direction::Outgoing,
         );
         let peer = row.with.to_bare();
+        let latest = owner.latest.max(row.at.micros());
         let inserted = self
             .statement(
                 "INSERT INTO message
-                 (owner, id, at, peer, resource, outgoing, type, message_id, stanza)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
+                 (owner, id, at, peer, resource, outgoing, type, message_id, stanza, latest)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
                  ON CONFLICT (owner, id) DO NOTHING",
             )?
             .execute(params![
@@ -97,6 +103,7 @@ impl Desk {
                 read::type_number(row.type_),
                 row.message_id,
                 &*row.stanza,
+                latest,
             ])
             .map_err(Failed::from)?;
         if inserted == 0 {
@@ -117,7 +124,7 @@ impl Desk {
             self.drop_oldest(owner, messages - self.quota)?;
         }
         if let Some(owner) = self.owners.get_mut(&row.owner) {
-            owner.messages = messages.min(self.quota);
+            (owner.messages, owner.latest) = (messages.min(self.quota), latest);
         }
         Ok(Position(position.unsigned_abs()))
     }
@@ -137,28 +144,46 @@ impl Desk {
         Ok(replaced > 0)
     }
 
-    /// Drops what is older, from the old end of every archive.
-    pub(super) fn expire(&mut self, before: Time) -> Result<u64, Failed> {
-        let (before, forget) = (before.micros(), (before - SPENT).micros());
+    /// One step of expiry, which nobody has to wait for long: drops what is
+    /// older from the old end of some archives, beginning with this one.
+    /// Returns how many messages are gone, and with which archive to go on.
+    pub(super) fn expire(&mut self, before: Time, from: i64) -> Result<(u64, Option<i64>), Failed> {
         let owners: Vec<i64> = self
-            .statement("SELECT number FROM owner")?
-            .query_map((), |row| row.get(0))?
+            .statement("SELECT number FROM owner WHERE number >= ?1 ORDER BY number LIMIT ?2")?
+            .query_map([from, STEP], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
-        let mut gone = 0;
-        for owner in owners {
+        let (mut gone, mut left) = (0, STEP);
+        for owner in &owners {
             let young: Option<i64> = self
                 .statement(
-                    "SELECT position FROM message WHERE owner = ?1 AND at >= ?2
-                     ORDER BY position LIMIT 1",
+                    "SELECT position FROM
+                         (SELECT position, at FROM message WHERE owner = ?1
+                          ORDER BY position LIMIT ?3)
+                     WHERE at >= ?2 ORDER BY position LIMIT 1",
                 )?
-                .query_row([owner, before], |row| row.get(0))
+                .query_row([*owner, before.micros(), left], |row| row.get(0))
                 .optional()?;
-            gone += self.drop_until(owner, young.unwrap_or(i64::MAX))?;
+            let (until, is_cut) = match young {
+                Some(young) => (Some(young), false),
+                None => {
+                    let next = self.place(*owner, left)?;
+                    (next, next.is_some())
+                }
+            };
+            let dropped = self.drop_until(*owner, until.unwrap_or(i64::MAX))?;
+            self.forget(*owner, dropped);
+            gone += dropped;
+            left -= i64::try_from(dropped).unwrap_or(STEP);
+            if is_cut || left <= 0 {
+                return Ok((gone, Some(*owner)));
+            }
+        }
+        if let Some(last) = owners.last() {
+            return Ok((gone, Some(last + 1)));
         }
         self.statement("DELETE FROM spent WHERE at < ?1")?
-            .execute([forget])?;
-        self.owners.clear();
-        Ok(gone)
+            .execute([(before - SPENT).micros()])?;
+        Ok((gone, None))
     }
 
     pub(super) fn set_preferences(
@@ -197,10 +222,20 @@ impl Desk {
         let messages = self
             .statement("SELECT count(*) FROM message WHERE owner = ?1")?
             .query_row([number], |row| row.get(0))?;
+        let latest: Option<i64> = self
+            .statement(
+                "SELECT latest FROM message WHERE owner = ?1 ORDER BY position DESC LIMIT 1",
+            )?
+            .query_row([number], |row| row.get(0))
+            .optional()?;
         if self.owners.len() >= KNOWN {
             self.owners.clear();
         }
-        let owner = Owner { number, messages };
+        let owner = Owner {
+            number,
+            messages,
+            latest: latest.unwrap_or(i64::MIN),
+        };
         match self.owners.entry(jid.clone()) {
             Slot::Vacant(slot) => Ok(*slot.insert(owner)),
             Slot::Occupied(slot) => Ok(*slot.get()),
@@ -214,16 +249,34 @@ impl Desk {
     }
 
     fn drop_oldest(&self, owner: Owner, many: u64) -> Result<(), Failed> {
-        let young: Option<i64> = self
-            .statement(
-                "SELECT position FROM message WHERE owner = ?1 ORDER BY position LIMIT 1 OFFSET ?2",
-            )?
-            .query_row(params![owner.number, many], |row| row.get(0))
-            .optional()?;
-        if let Some(young) = young {
+        let many = i64::try_from(many).unwrap_or(i64::MAX);
+        if let Some(young) = self.place(owner.number, many)? {
             self.drop_until(owner.number, young)?;
         }
         Ok(())
+    }
+
+    /// Where the message lies before which there are so many, if there is one.
+    fn place(&self, owner: i64, many: i64) -> Result<Option<i64>, Failed> {
+        Ok(self
+            .statement(
+                "SELECT position FROM message WHERE owner = ?1 ORDER BY position LIMIT 1 OFFSET ?2",
+            )?
+            .query_row([owner, many], |row| row.get(0))
+            .optional()?)
+    }
+
+    /// So many messages of an owner are gone.
+    fn forget(&mut self, number: i64, gone: u64) {
+        if gone == 0 {
+            return;
+        }
+        #[expect(clippy::iter_over_hash_type, reason = "one of them is looked for")]
+        for owner in self.owners.values_mut() {
+            if owner.number == number {
+                owner.messages = owner.messages.saturating_sub(gone);
+            }
+        }
     }
 
     /// Drops an owner's messages before a position, and keeps in mind the IDs
@@ -238,6 +291,12 @@ impl Desk {
             .statement("DELETE FROM message WHERE owner = ?1 AND position < ?2")?
             .execute([owner, position])?;
         Ok(gone as u64)
+    }
+
+    /// For a look into what was written.
+    #[cfg(test)]
+    pub(super) fn into_connection(self) -> Connection {
+        self.connection
     }
 
     fn statement(&self, sql: &str) -> Result<CachedStatement<'_>, Failed> {
