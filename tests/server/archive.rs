@@ -1,5 +1,7 @@
 //! Archives over TCP, and what is left of them after `kill -9`.
 
+use std::time::Duration;
+
 use tower_xmpp::archive::computed_id;
 use tower_xmpp::stanza::{Stanza, Type, ns};
 
@@ -141,4 +143,61 @@ async fn who_wants_only_the_roster_archived_has_only_the_roster_archived() {
     let found = query(&mut alice, "", "<before/>").await;
     let bodies: Vec<_> = found.iter().map(|(_, body)| body.as_str()).collect();
     assert_eq!(bodies, ["of a contact"]);
+}
+
+/// Alice says this to Bob, and it is on the disk.
+async fn says(alice: &mut Client, body: &str) {
+    let say = format!("<message to='bob@example.org'><body>{body}</body></message>");
+    alice.send(&say).await;
+    // A query sees what was accepted before it.
+    query(alice, "", "<max>0</max>").await;
+}
+
+async fn bodies(client: &mut Client) -> Vec<String> {
+    let found = query(client, "", "").await;
+    found.into_iter().map(|(_, body)| body).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_archive_holds_as_many_messages_as_it_may_and_the_oldest_go() {
+    let data = Data::new();
+    for place in [String::new(), data.option()] {
+        let server = server_with(&format!("--archive-messages 2 {place}")).await;
+        let mut alice = Client::bound(server.address(), "alice", "phone").await;
+        for body in ["1", "2", "3"] {
+            says(&mut alice, body).await;
+        }
+        assert_eq!(bodies(&mut alice).await, ["2", "3"]);
+        server.shut_down().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_older_than_archives_are_kept_is_dropped_and_the_rest_stays() {
+    let data = Data::new();
+    let mut server = data.server("--account alice:alice --account bob:bob");
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    for body in ["old", "new"] {
+        says(&mut alice, body).await;
+    }
+    server.kill();
+
+    let archive = rusqlite::Connection::open(data.archive()).unwrap();
+    let forty_days: i64 = 40 * 24 * 3600 * 1_000_000;
+    let older = "UPDATE message SET at = at - ?1, latest = latest - ?1
+                 WHERE position = (SELECT min(position) FROM message)";
+    assert_eq!(archive.execute(older, [forty_days]), Ok(1));
+    drop(archive);
+    let mut server = data.server("--archive-days 50");
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    assert_eq!(bodies(&mut alice).await, ["old", "new"]);
+    server.kill();
+
+    let mut server = data.server("--archive-days 30");
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    // It is dropped beside what clients do; that it happens is waited for.
+    let dropped = async { while bodies(&mut alice).await != ["new"] {} };
+    let dropped = tokio::time::timeout(Duration::from_secs(20), dropped).await;
+    dropped.expect("it is dropped");
+    server.kill();
 }

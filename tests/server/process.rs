@@ -205,6 +205,8 @@ fn the_help_names_every_option() {
         "--account <NAME:PASSWORD>",
         "--data <DIR>",
         "--no-archive",
+        "--archive-days <DAYS>",
+        "--archive-messages <COUNT>",
         "--uplink <TARGET>",
         "--uplink-patience <SECONDS>",
         "--metrics <ADDR>",

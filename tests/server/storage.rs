@@ -16,11 +16,19 @@ impl Data {
     }
 
     pub fn server(&self, options: &str) -> Process {
-        Process::start(&format!("{LISTEN} --data {} {options}", self.0.display()))
+        Process::start(&format!("{LISTEN} {} {options}", self.option()))
+    }
+
+    pub fn option(&self) -> String {
+        format!("--data {}", self.0.display())
     }
 
     fn file(&self) -> PathBuf {
         self.0.join("server.sqlite")
+    }
+
+    pub fn archive(&self) -> PathBuf {
+        self.0.join("archive.sqlite")
     }
 }
 
