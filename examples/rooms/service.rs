@@ -12,7 +12,7 @@ use tower::ServiceBuilder;
 use tower_xmpp::archive::{Archive, ArchiveLayer};
 use tower_xmpp::host::{Conductor, Router, Settings, conduct};
 
-use super::archives::{self, Doors};
+use super::archives::{self, Doors, Keeping};
 use super::clock;
 use super::random;
 use super::rooms::Rooms;
@@ -39,6 +39,9 @@ pub struct Options {
     /// forgotten in the end
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub archives: Keeping,
 }
 
 /// Why there is no service.
@@ -61,6 +64,7 @@ pub struct Service {
     conductor: Conductor,
     drivers: JoinSet<()>,
     archivists: JoinSet<()>,
+    sweep: JoinHandle<()>,
     /// It ends after all else that speaks: the farewell leaves, too.
     uplink: (watch::Sender<bool>, JoinHandle<()>),
 }
@@ -78,7 +82,8 @@ impl Service {
             uplink: Uplink::new(&options.uplink, PATIENCE, [domain.clone()]),
             conductor: OnceLock::new(),
         });
-        let (store, archivists) = archives::open(options.data.as_deref())?;
+        let (store, archivists) = archives::open(options.data.as_deref(), options.archives)?;
+        let sweep = tokio::spawn(archives::sweep(store.clone(), options.archives));
         let archive = |store| {
             let archive = Archive::new(store, Arc::new(random::fill));
             ArchiveLayer::of(archive.rooms(Arc::new(Doors(site.clone()))))
@@ -107,6 +112,7 @@ impl Service {
             conductor,
             drivers,
             archivists,
+            sweep,
             uplink: (end, uplink),
         })
     }
@@ -118,6 +124,8 @@ impl Service {
         self.conductor.carry_out(clock::now(), farewell);
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}
+        self.sweep.abort();
+        let _ = self.sweep.await;
         // Nobody holds the archives now.
         while self.archivists.join_next().await.is_some() {}
         let (end_uplink, uplink) = self.uplink;

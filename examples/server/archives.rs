@@ -2,7 +2,7 @@
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,7 +16,6 @@ use tower_xmpp::store::{
 use tracing::{info, warn};
 
 use super::clock::now;
-use super::options::Options;
 use super::site::Site;
 
 /// The file in the directory of `--data`.
@@ -24,6 +23,19 @@ const NAME: &str = "archive.sqlite";
 
 /// How often what is too old is dropped.
 const SWEEP: Duration = Duration::from_secs(3600);
+
+/// For how long archives keep what is in them.
+#[derive(Clone, Copy, Debug, Default, clap::Args)]
+pub struct Keeping {
+    /// How long archived messages are kept, in days; without it, for ever
+    #[arg(long = "archive-days", value_name = "DAYS", value_parser = parse_days)]
+    pub time: Option<Duration>,
+
+    /// How many messages an archive may hold; the oldest go first
+    #[arg(long = "archive-messages", value_name = "COUNT",
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub messages: Option<u32>,
+}
 
 /// Why there are no archives.
 #[derive(Debug, thiserror::Error)]
@@ -38,18 +50,14 @@ pub enum Unusable {
 pub type Opened = (Option<Arc<dyn ArchiveStore>>, JoinSet<()>);
 
 /// The archives, and what works for them: tasks that end when nobody holds
-/// the archives any more. Without a directory they are in memory; or there
-/// are to be none.
+/// the archives any more. Without a directory they are in memory.
 ///
 /// Blocks: to be called before anything is served.
-pub fn open(options: &Options) -> Result<Opened, Unusable> {
+pub fn open(directory: Option<&Path>, keeping: Keeping) -> Result<Opened, Unusable> {
     let mut archivists = JoinSet::new();
-    if options.no_archive {
-        return Ok((None, archivists));
-    }
-    let Some(directory) = &options.data else {
+    let Some(directory) = directory else {
         let mut limits = MemoryArchiveLimits::default();
-        if let Some(messages) = options.archive_messages {
+        if let Some(messages) = keeping.messages {
             limits.messages = messages as usize;
         }
         return Ok((Some(Arc::new(MemoryArchive::new(limits))), archivists));
@@ -64,7 +72,7 @@ pub fn open(options: &Options) -> Result<Opened, Unusable> {
         .open(&path)
         .map_err(|error| Unusable::Inaccessible(path.clone(), error))?;
     let mut settings = SqliteSettings::default();
-    if let Some(messages) = options.archive_messages {
+    if let Some(messages) = keeping.messages {
         settings.messages = messages.into();
     }
     let (archive, workers) =
@@ -75,9 +83,11 @@ pub fn open(options: &Options) -> Result<Opened, Unusable> {
     Ok((Some(Arc::new(archive)), archivists))
 }
 
-/// Drops what is older than this, at once and every hour, until it is told to
-/// stop by being dropped.
-pub async fn sweep(archives: Arc<dyn ArchiveStore>, keep: Duration) {
+/// Drops what is too old, at once and every hour; for as long as it is polled.
+pub async fn sweep(archives: Option<Arc<dyn ArchiveStore>>, keeping: Keeping) {
+    let (Some(archives), Some(keep)) = (archives, keeping.time) else {
+        return;
+    };
     let mut hours = interval(SWEEP);
     hours.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -100,5 +110,13 @@ impl RoomAccess for Doors {
             Some(false) => Access::Denied,
             None => Access::NoSuchRoom,
         }
+    }
+}
+
+fn parse_days(text: &str) -> Result<Duration, String> {
+    match text.parse::<u32>() {
+        Ok(0) => Err("at least one day is expected".into()),
+        Ok(days) => Ok(Duration::from_secs(u64::from(days) * 24 * 3600)),
+        Err(_) => Err("a number of days is expected".into()),
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use jid::{BareJid, NodePart};
 
+use super::archives::Keeping;
 use super::uplink::Target;
 
 /// A small XMPP server whose behaviour comes from tower-xmpp's layers.
@@ -56,14 +57,8 @@ pub struct Options {
     #[arg(long)]
     pub no_archive: bool,
 
-    /// How long archived messages are kept, in days; without it, for ever
-    #[arg(long, value_name = "DAYS", value_parser = parse_days, conflicts_with = "no_archive")]
-    pub archive_days: Option<Duration>,
-
-    /// How many messages an archive may hold; the oldest go first
-    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u32).range(1..),
-          conflicts_with = "no_archive")]
-    pub archive_messages: Option<u32>,
+    #[command(flatten)]
+    pub archives: Keeping,
 
     /// Lets accounts join rooms, instead of each client: one occupant for all
     /// clients, who does not drop out when a phone loses its network
@@ -211,14 +206,6 @@ fn parse_account(text: &str) -> Result<NewAccount, String> {
     })
 }
 
-fn parse_days(text: &str) -> Result<Duration, String> {
-    match text.parse::<u32>() {
-        Ok(0) => Err("at least one day is expected".into()),
-        Ok(days) => Ok(Duration::from_secs(u64::from(days) * 24 * 3600)),
-        Err(_) => Err("a number of days is expected".into()),
-    }
-}
-
 fn parse_seconds(text: &str) -> Result<Duration, String> {
     match text.parse() {
         Ok(0) => Err("at least one second is expected".into()),
@@ -280,7 +267,6 @@ mod tests {
             "--idle-timeout 0",
             "--archive-days 0",
             "--archive-messages 0",
-            "--archive-days 9 --no-archive",
             "--tls-cert c.pem",
             "--tls-key k.pem",
             "--require-tls",

@@ -109,8 +109,11 @@ impl Server {
             true => Some(seats::layer(options.data.as_deref()).await?),
             false => None,
         };
-        let (store, archivists) = archives::open(options)?;
-        let sweep = store.clone().zip(options.archive_days);
+        let (store, archivists) = match options.no_archive {
+            true => (None, JoinSet::new()),
+            false => archives::open(options.data.as_deref(), options.archives)?,
+        };
+        let sweep = archives::sweep(store.clone(), options.archives);
         let stack = stack(site.clone(), rooms, store);
         let (conductor, parts) = conduct(stack, site.clone(), Settings::default());
         site.conducted_by(conductor.clone());
@@ -128,15 +131,13 @@ impl Server {
         ));
         let census = Census::new(options.limits);
         let mut accepting = JoinSet::new();
-        if let Some((store, keep)) = sweep {
-            let entrance = entrance.clone();
-            accepting.spawn(async move {
-                tokio::select! {
-                    () = entrance.shutting_down() => {}
-                    () = archives::sweep(store, keep) => {}
-                }
-            });
-        }
+        let waiting = entrance.clone();
+        accepting.spawn(async move {
+            tokio::select! {
+                () = waiting.shutting_down() => {}
+                () = sweep => {}
+            }
+        });
         if let Some((listener, handle)) = figures {
             let (entrance, census) = (entrance.clone(), census.clone());
             accepting.spawn(figures::show(listener, handle, entrance, census));
