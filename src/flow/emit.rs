@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use jid::{FullJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 
 use crate::stanza::Stanza;
 
@@ -51,7 +51,12 @@ pub enum Target {
     Sessions(Arc<[FullJid]>),
     /// To each of these addresses, wherever they lead, with `to` rewritten to
     /// theirs. A broadcast of a room is one emit.
-    Audience(Arc<[Jid]>),
+    Audience {
+        /// Real JIDs.
+        to: Arc<[Jid]>,
+        /// Whose message it is; see [`Facts::author`](super::Facts::author).
+        author: Option<Arc<BareJid>>,
+    },
     /// Wherever the stanza's `to` leads.
     Routing,
 }
@@ -111,10 +116,22 @@ impl Emit {
     ) -> Self {
         Self::new(
             EmitKind::New(Route::Broadcast(snapshot)),
-            Target::Audience(audience.into()),
+            Target::Audience {
+                to: audience.into(),
+                author: None,
+            },
             Fate::Drop,
             stanza,
         )
+    }
+
+    /// The same, and who wrote what the room broadcasts: a real bare JID.
+    #[must_use]
+    pub fn written_by(mut self, writer: BareJid) -> Self {
+        if let Target::Audience { author, .. } = &mut self.target {
+            *author = Some(writer.into());
+        }
+        self
     }
 
     /// The same with another fate.

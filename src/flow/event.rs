@@ -74,6 +74,14 @@ pub enum Event {
         /// To what.
         affiliation: Affiliation,
     },
+    /// A moderator of one of our rooms has removed somebody, who may come back
+    /// (XEP-0045 §8.2, status 307).
+    OccupantKicked {
+        /// The room.
+        room: BareJid,
+        /// Whom, by real bare JID.
+        user: BareJid,
+    },
     /// One of our accounts is gone for good.
     AccountRemoved {
         /// The account.
@@ -133,7 +141,8 @@ impl Event {
             }
             Event::RoomStarted { room }
             | Event::RoomDestroyed { room }
-            | Event::AffiliationChanged { room, .. } => Route::ToRoom(room.clone()),
+            | Event::AffiliationChanged { room, .. }
+            | Event::OccupantKicked { room, .. } => Route::ToRoom(room.clone()),
             Event::LinkLost { .. } | Event::LinkBack { .. } | Event::Tick | Event::Describe(_) => {
                 Route::Host
             }

@@ -34,6 +34,10 @@ pub struct Facts {
     /// [`Emit::room_broadcast`](super::Emit::room_broadcast), obeyed by the
     /// router at [`Route::Broadcast`](super::Route::Broadcast).
     pub audience: Option<Arc<[Jid]>>,
+    /// Who wrote what one of our rooms broadcasts, by real bare JID, where the
+    /// room says so ([`Emit::written_by`](super::Emit::written_by)): `from`
+    /// names an occupant only.
+    pub author: Option<Arc<BareJid>>,
     /// Who gets what one of our rooms broadcasts besides the
     /// [audience](Self::audience): bare JIDs of members who are away. Set by a
     /// layer while the broadcast passes, obeyed by the router, so that there

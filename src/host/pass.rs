@@ -217,7 +217,9 @@ impl<H: Host> Passes<H> {
                     ..Facts::default()
                 };
                 match target {
-                    Target::Audience(audience) => facts.audience = Some(audience),
+                    Target::Audience { to, author } => {
+                        (facts.audience, facts.author) = (Some(to), author);
+                    }
                     Target::Session(session) => facts.reach = Reach::Only(vec![session]),
                     Target::Sessions(sessions) => facts.reach = Reach::Only(sessions.to_vec()),
                     Target::Routing => {}
@@ -235,8 +237,8 @@ impl<H: Host> Passes<H> {
                         .await;
                 }
             }
-            (_, Target::Audience(audience)) => {
-                for recipient in audience.iter() {
+            (_, Target::Audience { to, .. }) => {
+                for recipient in to.iter() {
                     let stanza = emit.stanza.clone().with_to(recipient.clone());
                     self.place(placing(stanza), parent).await;
                 }

@@ -92,6 +92,10 @@ fn events() -> Vec<(Event, bool)> {
                 (changed, false)
             }
             Event::AffiliationChanged { .. } => {
+                let user = account();
+                (Event::OccupantKicked { room, user }, false)
+            }
+            Event::OccupantKicked { .. } => {
                 let account = account();
                 (Event::AccountRemoved { account }, true)
             }

@@ -51,7 +51,9 @@
 //! * [`AffiliationChanged`](crate::flow::Event::AffiliationChanged) and
 //!   [`RoomDestroyed`](crate::flow::Event::RoomDestroyed). Without them a ban still
 //!   stops forwarding, but lifting it starts it again.
-//! * Presence to occupants at [`Route::FromRoom`]. Without it a kick does not pause.
+//!   [`OccupantKicked`](crate::flow::Event::OccupantKicked): without it a kick does
+//!   not pause.
+//! * Presence to occupants at [`Route::FromRoom`]. Without it a pause has no end.
 //!
 //! [`Route::ToRoom`]: crate::flow::Route::ToRoom
 //! [`Route::FromRoom`]: crate::flow::Route::FromRoom

@@ -103,7 +103,8 @@ impl Feature for MucOfflineRoom {
                 stanza.is_response() && self.open.load(Ordering::Acquire) > 0
             }
             (Kind::Presence, Route::FromRoom { room, to }) => {
-                stanza.mentions(ns::MUC_USER)
+                stanza.type_().is_none()
+                    && stanza.mentions(ns::MUC_USER)
                     && self.known.may_hold(room.as_str())
                     && self.known.may_hold(bare(to))
             }
@@ -133,8 +134,8 @@ impl Feature for MucOfflineRoom {
             }
             (Some(Kind::Presence), Route::FromRoom { room, to }) => {
                 let seen = match envelope.as_stanza() {
-                    Some(presence) => self.seen(room, to, presence).await,
-                    None => Ok(()),
+                    Some(presence) if is_own(presence) => self.entered(room, to).await,
+                    _ => Ok(()),
                 };
                 let mut outcome = next.run(envelope).await?;
                 if let Err(error) = seen {
@@ -154,6 +155,7 @@ impl Feature for MucOfflineRoom {
                 user,
                 affiliation: Affiliation::Outcast | Affiliation::None,
             } if self.rooms().paused(&room, &user).is_some() => self.forget(&room, &user).await?,
+            Event::OccupantKicked { room, user } => self.pause(&room, &user, true).await?,
             Event::RoomDestroyed { room } => self.forget_room(&room).await?,
             Event::Tick => {
                 self.expire(at);
@@ -328,29 +330,27 @@ impl MucOfflineRoom {
         kept
     }
 
+    /// Rule 6: the account is in the room again.
+    async fn entered(&self, room: &BareJid, to: &Jid) -> Result<(), RegistrationError> {
+        let account = to.to_bare();
+        self.rooms().entered(room, &account);
+        self.pause(room, &account, false).await
+    }
+
     /// Rule 6: a kick pauses, coming back resumes.
-    async fn seen(
+    async fn pause(
         &self,
         room: &BareJid,
-        to: &Jid,
-        presence: &Stanza,
+        account: &BareJid,
+        paused: bool,
     ) -> Result<(), RegistrationError> {
-        let account = to.to_bare();
-        let Some(paused) = self.rooms().paused(room, &account) else {
+        let was_paused = self.rooms().paused(room, account);
+        if was_paused.is_none_or(|was| was == paused) {
             return Ok(());
-        };
-        let Some(entered) = entered(presence) else {
-            return Ok(());
-        };
-        if entered {
-            self.rooms().entered(room, &account);
         }
-        if paused == entered {
-            let mut registration = Registration::new(room.clone(), account);
-            registration.paused = !entered;
-            self.keep(registration).await?;
-        }
-        Ok(())
+        let mut registration = Registration::new(room.clone(), account.clone());
+        registration.paused = paused;
+        self.keep(registration).await
     }
 
     /// Durable first, then in force.
@@ -430,14 +430,7 @@ fn incident(error: &RegistrationError) -> Incident {
     Incident::new(NAME, Stage::After, error.to_string())
 }
 
-/// What a presence of the room tells its recipient about itself: that it is
-/// in, that it was kicked (307, unless for technical reasons: 333 and 332 say
-/// so, XEP-0045 §11), or neither.
-fn entered(presence: &Stanza) -> Option<bool> {
-    let says = |code| presence.has_muc_status(code);
-    match presence.type_() {
-        None => says(110).then_some(true),
-        Some(Type::Unavailable) => (says(307) && !says(333) && !says(332)).then_some(false),
-        _ => None,
-    }
+/// Whether a presence tells its recipient that it is in the room.
+fn is_own(presence: &Stanza) -> bool {
+    presence.type_().is_none() && presence.has_muc_status(110)
 }

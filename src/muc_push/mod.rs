@@ -49,7 +49,9 @@
 //!
 //! Requests at [`Route::ToRoom`]; broadcasts at [`Route::Broadcast`] with their
 //! [audience](crate::flow::Facts::audience) (without it a client counts as
-//! present while any session of its account is); presence to occupants at
+//! present while any session of its account is) and
+//! [author](crate::flow::Facts::author) (without it one's own other clients are
+//! notified of what one writes); presence to occupants at
 //! [`Route::FromRoom`] (without it, whoever comes and goes between two
 //! messages is not notified again); events of rooms. IQs to a session must
 //! bounce if it is gone: that is how a registration ends.
@@ -95,7 +97,6 @@
 //!   notified once more.
 //! * A registration with a service is bound to no affiliation until a room says
 //!   something: then only members of that room count.
-//! * Who wrote a message is known by its id, from the message to the room.
 //! * If this layer breaks, messages go on without notifications.
 //! * A room that does not answer, or is too busy, is asked again when the account
 //!   shows or joins again, not before.

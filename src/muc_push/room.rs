@@ -9,7 +9,7 @@ use crate::flow::{
     Snapshot, Stage, bare,
 };
 use crate::middleware::{Fault, Feature, Next, Shell, Sieve, decided, report};
-use crate::stanza::{Condition, ErrorType, Kind, MessageType, Stanza, StanzaError, Time, Type, ns};
+use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time, Type, ns};
 
 use super::rules::{self, Ask};
 use super::state::{Rooms, Said, Told};
@@ -101,9 +101,6 @@ impl Feature for MucPushRoom {
         };
         match (stanza.kind(), &envelope.route) {
             (Kind::Message, Route::Broadcast(snapshot)) => self.may_know(&snapshot.room),
-            (Kind::Message, Route::ToRoom(room)) => {
-                stanza.message_type() == MessageType::Groupchat && self.may_know(room)
-            }
             (Kind::Iq, Route::ToRoom(room)) => {
                 rules::is_request(stanza) || (stanza.is_response() && self.may_know(room))
             }
@@ -126,11 +123,6 @@ impl Feature for MucPushRoom {
             (Kind::Message, Route::Broadcast(snapshot)) => {
                 let snapshot = snapshot.clone();
                 return self.said(&snapshot, envelope, next).await;
-            }
-            (Kind::Message, Route::ToRoom(room)) => {
-                if let Some(from) = stanza.from() {
-                    self.rooms().writes(room, stanza.id(), from.to_bare());
-                }
             }
             (Kind::Iq, Route::ToRoom(room)) if stanza.is_request() => {
                 let is_for_room = stanza.to().is_some_and(|to| *to == *room);
@@ -238,6 +230,7 @@ impl MucPushRoom {
                 at: envelope.at,
                 snapshot,
                 audience: envelope.facts.audience.as_ref(),
+                author: envelope.facts.author.as_deref(),
                 message,
             };
             let new_id = || self.entropy.token(16);

@@ -1,7 +1,6 @@
 //! Who is notified of which room, and where each notification stands. Pure.
 
-use std::collections::{HashMap, HashSet, VecDeque};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +20,6 @@ pub(super) struct Rooms {
     /// None is empty; the oldest target first.
     rooms: HashMap<BareJid, Vec<Entry>>,
     targets: usize,
-    /// Who wrote what has not been broadcast yet, by room and id.
-    authors: VecDeque<(u64, BareJid)>,
 }
 
 #[derive(Debug)]
@@ -63,6 +60,7 @@ pub(super) struct Said<'a> {
     pub(super) at: Time,
     pub(super) snapshot: &'a Snapshot,
     pub(super) audience: Option<&'a Arc<[Jid]>>,
+    pub(super) author: Option<&'a BareJid>,
     pub(super) message: &'a Stanza,
 }
 
@@ -75,8 +73,6 @@ pub(super) struct Told {
     pub(super) over: Vec<Target>,
 }
 
-/// How many messages of all rooms may be on their way to their broadcast.
-const AUTHORS: usize = 1_024;
 /// How long an answer may take before the next message asks again.
 pub(super) const PATIENCE: Duration = Duration::from_secs(600);
 /// The first pause after an error, and the longest.
@@ -88,7 +84,6 @@ impl Rooms {
             limits,
             rooms: HashMap::new(),
             targets: 0,
-            authors: VecDeque::new(),
         }
     }
 
@@ -163,14 +158,6 @@ impl Rooms {
         }
     }
 
-    /// Somebody writes to the room: what comes of it is its own message.
-    pub(super) fn writes(&mut self, room: &BareJid, id: Option<&str>, author: BareJid) {
-        if self.authors.len() == AUTHORS {
-            self.authors.pop_front();
-        }
-        self.authors.push_back((number(room, id), author));
-    }
-
     /// A room broadcasts a message. `new_id` makes ids for notifications.
     pub(super) fn say(
         &mut self,
@@ -180,7 +167,6 @@ impl Rooms {
     ) -> Told {
         let address = &said.snapshot.room;
         let mut told = Told::default();
-        let author = self.author(address, said.message.id());
         if !rules::wakes(said.message) {
             return told;
         }
@@ -202,7 +188,7 @@ impl Rooms {
                 }
                 // Of a whole service, only rooms one belongs to.
                 let belongs = !is_service || standing.affiliation >= Affiliation::Member;
-                if !standing.may_enter() || !belongs || author.as_ref() == Some(&target.account) {
+                if !standing.may_enter() || !belongs || said.author == Some(&target.account) {
                     continue;
                 }
                 if is_present(target, said.snapshot, present.as_ref()) {
@@ -265,16 +251,6 @@ impl Rooms {
         for target in over {
             self.remove(&target.room, |other| other.is_same(target));
         }
-    }
-
-    /// Who wrote what the room broadcasts now.
-    fn author(&mut self, room: &BareJid, id: Option<&str>) -> Option<BareJid> {
-        let wanted = number(room, id);
-        let found = self
-            .authors
-            .iter()
-            .position(|(number, _)| *number == wanted)?;
-        self.authors.remove(found).map(|(_, author)| author)
     }
 
     fn entries_mut(
@@ -361,10 +337,4 @@ fn is_present(target: &Target, snapshot: &Snapshot, present: Option<&HashSet<&Ji
 
 fn service(room: &BareJid) -> BareJid {
     BareJid::from_parts(None, room.domain())
-}
-
-fn number(room: &BareJid, id: Option<&str>) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    (room.as_str(), id).hash(&mut hasher);
-    hasher.finish()
 }

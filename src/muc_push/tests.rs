@@ -50,6 +50,7 @@ fn say(rooms: &mut Rooms, at: Time, present: &[Jid]) -> Told {
         at,
         snapshot: &snapshot,
         audience: Some(&audience),
+        author: None,
         message: &message.with_text_child("body", "hi"),
     };
     let mut number = at.micros();

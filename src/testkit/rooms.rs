@@ -5,11 +5,12 @@ use std::sync::Arc;
 use jid::{BareJid, DomainPart, Jid};
 
 use crate::flow::{Emit, Envelope, Original, Outcome, Route};
+use crate::muc_push::{Doors, Standing};
 use crate::stanza::Stanza;
 
 use super::World;
 use super::room::{Creation, Effect, HistoryKey, Rooms, Settings};
-use super::state::State;
+use super::state::{Core, State};
 
 impl World {
     /// Adds rooms at a domain: on its own host, or on the one that was added
@@ -54,6 +55,15 @@ impl World {
         named.collect()
     }
 
+    /// What the rooms of a host say about who may enter, for the room's side of
+    /// muc_push. The host may be added later.
+    pub fn doors(&self, host: &str) -> Arc<dyn Doors> {
+        Arc::new(WorldDoors {
+            core: self.inside.core.clone(),
+            host: host.to_owned(),
+        })
+    }
+
     /// A fault: the rooms at this domain start again after a crash. They know
     /// no occupants, and nobody has been told.
     pub fn restart_rooms(&self, domain: &str) -> &Self {
@@ -61,6 +71,20 @@ impl World {
         let index = self.inside.host(domain);
         self.inside.core.lock().restart_rooms(index);
         self
+    }
+}
+
+/// The doors of a host's rooms.
+struct WorldDoors {
+    core: Arc<Core>,
+    host: String,
+}
+
+impl Doors for WorldDoors {
+    fn standing(&self, room: &BareJid, account: &BareJid) -> Option<Standing> {
+        let state = self.core.lock();
+        let rooms = state.hosts[state.host_of(&self.host)?].rooms.as_ref()?;
+        rooms.machine.standing(room, account)
     }
 }
 
@@ -121,8 +145,7 @@ impl State {
                         let (audience, room) = (&broadcast.recipients, &broadcast.snapshot.room);
                         rooms.under_way.push((audience.clone(), room.clone(), key));
                     }
-                    let (snapshot, audience) = (broadcast.snapshot, broadcast.recipients);
-                    Emit::room_broadcast(snapshot, audience, broadcast.stanza)
+                    broadcast.into_emit()
                 }
                 // The answer to the request itself: layers add to it what
                 // they announce for the room.

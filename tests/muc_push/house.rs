@@ -4,11 +4,10 @@
 use std::sync::{Arc, Mutex};
 
 use futures::executor::block_on;
-use jid::BareJid;
 use tower::ServiceBuilder;
-use tower_xmpp::flow::{Affiliation, Route};
+use tower_xmpp::flow::Route;
 use tower_xmpp::middleware::{Shell, from_fn};
-use tower_xmpp::muc_push::{Doors, Limits, MucPushRoom, Settings, Standing, Target, Targets};
+use tower_xmpp::muc_push::{Limits, MucPushRoom, Settings, Target, Targets};
 use tower_xmpp::stanza::{Condition, Stanza};
 use tower_xmpp::store::MemoryTargets;
 use tower_xmpp::testkit::{Got, Session, World, xml};
@@ -21,7 +20,6 @@ pub const SECRET: &str = "<x xmlns='jabber:x:data' type='submit'><field var='FOR
 pub struct House {
     pub w: World,
     pub store: Arc<MemoryTargets>,
-    pub doors: Arc<Porter>,
     pub bob: Session,
     pub alice: Session,
     /// What the room asked anybody.
@@ -30,32 +28,6 @@ pub struct House {
 
 pub type Sent = Arc<Mutex<Vec<Stanza>>>;
 
-/// Knows who is what to the room; everybody else is nothing to it.
-#[derive(Default)]
-pub struct Porter(Mutex<Vec<(BareJid, Affiliation)>>, Mutex<bool>);
-
-impl Doors for Porter {
-    fn standing(&self, room: &BareJid, account: &BareJid) -> Option<Standing> {
-        let known = self.0.lock().unwrap();
-        let found = known.iter().find(|(known, _)| known == account);
-        (room.as_str() == ROOM).then(|| Standing {
-            affiliation: found.map_or(Affiliation::None, |found| found.1),
-            members_only: *self.1.lock().unwrap(),
-        })
-    }
-}
-
-impl Porter {
-    pub fn says(&self, account: &str, affiliation: Affiliation) {
-        let account = account.parse().unwrap();
-        self.0.lock().unwrap().push((account, affiliation));
-    }
-
-    pub fn closes(&self) {
-        *self.1.lock().unwrap() = true;
-    }
-}
-
 impl House {
     pub fn new() -> Self {
         Self::with(Settings::default())
@@ -63,7 +35,7 @@ impl House {
 
     pub fn with(settings: Settings) -> Self {
         let w = World::new();
-        let (store, doors) = (Arc::new(MemoryTargets::default()), Arc::<Porter>::default());
+        let store = Arc::new(MemoryTargets::default());
         let sent = Sent::default();
         let seen = sent.clone();
         let spy = from_fn("spy", move |envelope, next| {
@@ -74,7 +46,7 @@ impl House {
             }
             next.run(envelope)
         });
-        let push = layer(&w, &store, &doors, settings);
+        let push = layer(&w, &store, settings);
         w.host("muc.example", ServiceBuilder::new().layer(push).layer(spy));
         w.rooms("muc.example").host("a.example", ());
         let bob = w.session("bob@a.example/x");
@@ -82,21 +54,35 @@ impl House {
         let house = Self {
             w,
             store,
-            doors,
             bob,
             alice,
             sent,
         };
         house.bob.joins("tea@muc.example/Bob");
-        house.bob.asks(xml!(
+        house.configures("muc#roomconfig_persistentroom");
+        house
+    }
+
+    /// Bob sets an option of the room.
+    pub fn configures(&self, option: &str) {
+        self.bob.asks(xml!(
             "<iq type='set' id='config' to='{ROOM}'>\
              <query xmlns='http://jabber.org/protocol/muc#owner'>\
              <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
              <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
-             <field var='muc#roomconfig_persistentroom'><value>1</value></field></x></query></iq>"
+             <field var='{option}'><value>1</value></field></x></query></iq>"
         ));
-        house.bob.take_all();
-        house
+        self.bob.take_all();
+    }
+
+    /// Bob makes somebody something to the room, or nothing in particular.
+    pub fn affiliates(&self, account: &str, affiliation: &str) {
+        self.bob.asks(xml!(
+            "<iq type='set' id='a' to='{ROOM}'>\
+             <query xmlns='http://jabber.org/protocol/muc#admin'>\
+             <item affiliation='{affiliation}' jid='{account}'/></query></iq>"
+        ));
+        self.bob.take_all();
     }
 
     /// Alice enters with her phone, asks to be notified, and loses her seat
@@ -140,19 +126,14 @@ impl House {
     }
 }
 
-pub fn layer(
-    w: &World,
-    store: &Arc<MemoryTargets>,
-    doors: &Arc<Porter>,
-    settings: Settings,
-) -> Shell<MucPushRoom> {
+pub fn layer(w: &World, store: &Arc<MemoryTargets>, settings: Settings) -> Shell<MucPushRoom> {
     let opened = block_on(MucPushRoom::open(
         store.clone(),
         Arc::new(w.entropy()),
         Limits::default(),
     ));
     let feature = opened.expect("memory does not fail");
-    Shell::of(feature.settings(settings).doors(doors.clone()))
+    Shell::of(feature.settings(settings).doors(w.doors("muc.example")))
 }
 
 pub fn enable(to: &str, jid: &str, node: &str, options: &str) -> String {

@@ -48,7 +48,7 @@ fn a_registration_outlives_the_process() {
     house.alice_enters();
     house.enables(&house.alice, "alice@a.example/phone", "n1");
     house.w.crash("muc.example");
-    let again = layer(&house.w, &house.store, &house.doors, Settings::default());
+    let again = layer(&house.w, &house.store, Settings::default());
     house.w.start_again("muc.example", again);
     house.bob.take_all();
     house.bob.joins("tea@muc.example/Bob");
@@ -101,6 +101,27 @@ fn ones_own_message_and_what_is_for_the_moment_notify_nobody() {
     house.says("m4");
     // Bob's phone is away as well, but Bob wrote it.
     notified(&house.alice, "n1");
+    house.w.finish();
+}
+
+#[test]
+fn who_wrote_what_is_known_without_ids() {
+    let house = House::new();
+    let desk = house.w.session("alice@a.example/desk");
+    desk.joins("tea@muc.example/Alice");
+    house.bob.take_all();
+    house.enables(&house.alice, "alice@a.example/phone", "n1");
+    house.enables(&house.bob, "bob@a.example/phone", "n2");
+    let hi = format!("<message to='{ROOM}' type='groupchat'><body>hi</body></message>");
+    desk.send(xml!("{hi}"));
+    house.w.settle();
+    // Bob's phone is away for good, and Alice wrote it herself.
+    house.alice.expect_nothing();
+    assert_eq!(house.targets().len(), 1);
+    house.bob.send(xml!("{hi}"));
+    notified(&house.alice, "n1");
+    desk.take_all();
+    house.bob.take_all();
     house.w.finish();
 }
 

@@ -1,6 +1,5 @@
 //! Who may be notified, and who may ask for it.
 
-use tower_xmpp::flow::Affiliation;
 use tower_xmpp::stanza::{Condition, ns};
 use tower_xmpp::testkit::xml;
 
@@ -65,10 +64,11 @@ fn what_may_not_be_asked_is_refused_and_nothing_is_stored() {
 #[test]
 fn who_may_not_enter_may_not_ask() {
     let house = House::new();
-    house.doors.closes();
+    house.configures("muc#roomconfig_membersonly");
     house.alice.send(xml!("{}", enable(ROOM, PHONE, "n", "")));
     house.alice.expect(refused(Condition::RegistrationRequired));
-    house.doors.says("alice@a.example", Affiliation::Outcast);
+    house.affiliates("alice@a.example", "outcast");
+    house.alice.take_all();
     house.alice.send(xml!("{}", enable(ROOM, PHONE, "n", "")));
     house.alice.expect(refused(Condition::Forbidden));
     assert_eq!(house.targets(), []);

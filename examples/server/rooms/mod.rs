@@ -176,11 +176,7 @@ impl State {
                     let room = broadcast.snapshot.room.clone();
                     self.remember(room, key, &broadcast.stanza);
                 }
-                emits.push(Emit::room_broadcast(
-                    broadcast.snapshot,
-                    broadcast.recipients,
-                    broadcast.stanza,
-                ));
+                emits.push(broadcast.into_emit());
             }
             // The answer to this very request: layers add to it what they
             // announce for the room.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jid::{BareJid, Jid};
 
-use crate::flow::Affiliation;
+use crate::flow::{Affiliation, Event};
 use crate::stanza::{Element, ElementRef, Stanza, Type, ns};
 
 use super::effect::Turn;
@@ -242,6 +242,12 @@ impl Room {
                 reason,
             } => {
                 let notice = notice(&[307], reason);
+                if let Some(kicked) = self.occupants.by_nick(&nick) {
+                    turn.event(Event::OccupantKicked {
+                        room: self.address.clone(),
+                        user: kicked.user.clone(),
+                    });
+                }
                 let gone = self.expel(turn, &nick, &notice);
                 gone.map(|gone| News::Gone(gone, notice))
                     .into_iter()

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use jid::{BareJid, Jid};
 
-use crate::flow::{Event, Snapshot};
+use crate::flow::{Emit, Event, Snapshot};
 use crate::stanza::{Element, Kind, Stanza, StanzaError, Time, ns};
 
 use super::Settings;
@@ -40,6 +40,8 @@ pub struct Broadcast {
     pub stanza: Stanza,
     /// The real JIDs it goes to: full ones, or an account's bare one.
     pub recipients: Arc<[Jid]>,
+    /// Whose message it is, unless it is the room's own.
+    pub author: Option<BareJid>,
     /// Under this key the stanza stands in the room's history; the stamped
     /// one takes its place through [`Rooms::keep`](super::Rooms::keep).
     pub history: Option<HistoryKey>,
@@ -48,6 +50,17 @@ pub struct Broadcast {
 /// Names one message in the history of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct HistoryKey(pub(super) u64);
+
+impl Broadcast {
+    /// The pass that it is.
+    pub fn into_emit(self) -> Emit {
+        let emit = Emit::room_broadcast(self.snapshot, self.recipients, self.stanza);
+        match self.author {
+            Some(author) => emit.written_by(author),
+            None => emit,
+        }
+    }
+}
 
 /// One stanza being handled: when, under which rules, and what came of it.
 pub(super) struct Turn<'a> {

@@ -62,7 +62,7 @@ impl Room {
             let (most, bytes) = (limits.history, limits.history_bytes);
             history = self.lasting.history.push(turn.at, &message, most, bytes);
         }
-        self.broadcast(turn, message, history);
+        self.broadcast(turn, message, Some(from.to_bare()), history);
         Ok(())
     }
 
@@ -192,7 +192,7 @@ impl Room {
             .with_type(Type::Groupchat)
             .with_from(self.address.clone())
             .with_child(x);
-        self.broadcast(turn, message, None);
+        self.broadcast(turn, message, None, None);
     }
 
     /// Tells somebody who is away what it is to the room now (§18.1, 101).

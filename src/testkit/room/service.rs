@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jid::{BareJid, Jid};
 
 use crate::flow::{Affiliation, Event, Snapshot};
+use crate::muc_push::Standing;
 use crate::stanza::{Kind, Stanza, Time};
 
 use super::disco::asked_the_service;
@@ -117,6 +118,16 @@ impl Rooms {
         let is_open = !config.members_only && config.password.is_none();
         let is_member = affiliation > Affiliation::None && config.password.is_none();
         Some(affiliation != Affiliation::Outcast && (is_there || is_open || is_member))
+    }
+
+    /// What a user is to a room; `None` for a room that does not exist. This is
+    /// what [`Doors`](crate::muc_push::Doors) are to say.
+    pub fn standing(&self, room: &BareJid, user: &BareJid) -> Option<Standing> {
+        let room = self.rooms.get(room)?;
+        Some(Standing {
+            affiliation: room.affiliation(user),
+            members_only: room.lasting.config.members_only,
+        })
     }
 
     /// The host found out that a session is not there any more: it is removed

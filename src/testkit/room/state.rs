@@ -157,6 +157,7 @@ impl Room {
         &mut self,
         turn: &mut Turn<'_>,
         stanza: Stanza,
+        author: Option<BareJid>,
         history: Option<HistoryKey>,
     ) {
         let Audience {
@@ -167,6 +168,7 @@ impl Room {
             snapshot,
             stanza,
             recipients,
+            author,
             history,
         }));
     }
@@ -186,6 +188,7 @@ impl Room {
             snapshot,
             stanza,
             recipients: recipients.into(),
+            author: None,
             history: None,
         }));
     }

@@ -176,6 +176,7 @@ fn lines(effect: &Effect) -> Vec<String> {
             Event::AffiliationChanged {
                 user, affiliation, ..
             } => format!("* {} is {affiliation}", short(user.as_str())),
+            Event::OccupantKicked { user, .. } => format!("* {} is kicked", short(user.as_str())),
             other => format!("* {other:?}"),
         }],
     }

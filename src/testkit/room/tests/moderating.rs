@@ -17,6 +17,7 @@ fn a_kick_is_told_to_the_kicked_then_answered_then_told_to_the_others() {
             )
         ),
         [
+            "* bob is kicked",
             "bob/1 < -Bob none/none jid=bob/1 by Alice \"noise\" 307 110",
             "alice/1 < iq result q =",
             "alice/1 << -Bob none/none jid=bob/1 by Alice \"noise\" 307",
