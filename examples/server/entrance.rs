@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
 use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::time::timeout;
+use tower_xmpp::archive::Archive;
 use tower_xmpp::flow::{Emit, End, Envelope, Event, Route};
 use tower_xmpp::host::{Conductor, Handled, Ticket, expire};
-use tower_xmpp::stanza::{Condition, Stanza, Type};
-use tracing::info;
+use tower_xmpp::stanza::{Condition, Element, Stanza, Type, ns};
+use tracing::{info, warn};
 
 use super::accounts::Accounts;
 use super::clock::now;
@@ -20,12 +22,13 @@ use super::sessions::{Found, NotAdded};
 use super::site::Site;
 use super::stream::acks::{self, Acks, Claim};
 use super::stream::queue::{Cut, Queue};
-use super::stream::sasl2::Enable;
+use super::stream::sasl2::{Enable, Token};
 use super::stream::{Fault, Resumption};
 
 pub struct Entrance {
     site: Arc<Site>,
     conductor: Conductor,
+    archive: Option<Arc<Archive>>,
     limits: Limits,
     shutdown: watch::Receiver<bool>,
 }
@@ -38,10 +41,24 @@ pub struct Birth {
     pub sm: Option<Enable>,
     /// Namespaces of what the client has switched on already.
     pub enabled: Vec<String>,
+    /// What it wants to know of its archive.
+    pub about_archive: AboutArchive,
+}
+
+/// What a client is told of its archive when it has bound a resource.
+#[derive(Debug, Default)]
+pub struct AboutArchive {
+    /// The token of its session.
+    pub token: Option<Token>,
+    /// Where the archive begins and ends (XEP-0386 §3.2).
+    pub ends: bool,
 }
 
 /// How long a session that ends or moves waits for what it said to be handled.
 const SETTLE: Duration = Duration::from_secs(5);
+
+/// How long a client that binds waits to hear where its archive ends.
+const LOOK: Duration = Duration::from_secs(2);
 
 /// A session and the right to talk for it.
 pub struct Seat {
@@ -64,12 +81,14 @@ impl Entrance {
     pub fn new(
         site: Arc<Site>,
         conductor: Conductor,
+        archive: Option<Arc<Archive>>,
         limits: Limits,
         shutdown: watch::Receiver<bool>,
     ) -> Self {
         Self {
             site,
             conductor,
+            archive,
             limits,
             shutdown,
         }
@@ -83,21 +102,22 @@ impl Entrance {
         &self.limits
     }
 
+    /// Whether accounts have archives.
+    pub fn has_archives(&self) -> bool {
+        self.archive.is_some()
+    }
+
     /// Resolves when the server is about to end.
     pub async fn shutting_down(&self) {
         // An error means that whoever would tell us is gone.
         let _ = self.shutdown.clone().wait_for(|is_over| *is_over).await;
     }
 
-    /// A client has bound a resource; `greet` tells it so, and whether stream
-    /// management is on. If another client had the resource, the new one wins
+    /// A client has bound a resource; `greet` tells it so, and what belongs to
+    /// the session. If another client had the resource, the new one wins
     /// (RFC 6120 §7.7.2.2): the old one may be a connection that nobody knows
     /// is dead.
-    pub async fn begin(
-        &self,
-        birth: Birth,
-        greet: impl Fn(Option<&str>),
-    ) -> Result<Seat, Condition> {
+    pub async fn begin(&self, birth: Birth, greet: impl FnOnce(&str)) -> Result<Seat, Condition> {
         let (acks, enabled) = match birth.sm {
             Some(wish) => {
                 let (acks, enabled) = self.acks(wish);
@@ -108,7 +128,6 @@ impl Entrance {
         let session = Session::new(birth.jid, birth.queue, acks);
         let handled = session.talking().await;
         let announce = || {
-            greet(enabled.as_deref());
             // Enters before the session's end can: who takes the address away
             // again must first find it taken.
             self.enter(Event::SessionBound {
@@ -129,7 +148,34 @@ impl Entrance {
         info!(session = %session.jid(), sm = enabled.is_some(), "resource bound");
         // What became of it is logged where passes end, in the site.
         let _ = heard.await;
+        let inside = self.about_archive(&session, &birth.about_archive).await;
+        session.greet(|| greet(&(enabled.unwrap_or_default() + &inside)));
         Ok(Seat { session, handled })
+    }
+
+    /// From now on what is archived reaches the session as well, so whatever
+    /// came before it is found in the archive, up to the end that is told here
+    /// (XEP-0386 §3.2). What is just on its way may be both, under one ID.
+    async fn about_archive(&self, session: &Session, wish: &AboutArchive) -> String {
+        let mut told = String::new();
+        let Some(archive) = &self.archive else {
+            return told;
+        };
+        if let Some(Token { previous }) = &wish.token {
+            let token = archive.give_token(session.jid(), previous.as_deref());
+            let token = Element::new("token", ns::ARCHIVE_ID).with_text(&token);
+            told.push_str(&token.to_xml());
+        }
+        if wish.ends {
+            let account = session.jid().to_bare();
+            // An archive that cannot be read now costs the client a question.
+            match timeout(LOOK, archive.metadata(&account)).await {
+                Ok(Ok(metadata)) => told.push_str(&metadata.to_xml()),
+                Ok(Err(error)) => warn!(%error, "the archive's ends are not known"),
+                Err(_) => warn!("the archive's ends are not known in time"),
+            }
+        }
+        told
     }
 
     /// A client is back and would like to go on with its session (XEP-0198
@@ -323,5 +369,5 @@ pub async fn settle(handled: &mut Handled) {
             handled.next().await;
         }
     };
-    let _ = tokio::time::timeout(SETTLE, all).await;
+    let _ = timeout(SETTLE, all).await;
 }

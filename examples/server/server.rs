@@ -114,7 +114,7 @@ impl Server {
             false => archives::open(options.data.as_deref(), options.archives)?,
         };
         let sweep = archives::sweep(store.clone(), options.archives);
-        let stack = stack(site.clone(), rooms, store);
+        let (stack, archive) = stack(site.clone(), rooms, store);
         let (conductor, parts) = conduct(stack, site.clone(), Settings::default());
         site.conducted_by(conductor.clone());
         let mut drivers = JoinSet::new();
@@ -126,6 +126,7 @@ impl Server {
         let entrance = Arc::new(Entrance::new(
             site.clone(),
             conductor.clone(),
+            archive,
             options.limits,
             is_over,
         ));
@@ -218,10 +219,12 @@ impl Server {
         self.shutdown.send_replace(true);
         while self.accepting.join_next().await.is_some() {}
         self.clock.abort();
+        let _ = self.clock.await;
         self.entrance.expire_all_sessions().await;
         // The sessions have ended; what follows from it is finished.
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}
+        drop(self.entrance);
         // Nobody holds the archives now.
         while self.archivists.join_next().await.is_some() {}
         let (end_uplink, uplink) = self.uplink;

@@ -30,6 +30,9 @@ pub struct Session {
 
 struct State {
     outbox: Outbox,
+    /// Whether the client knows that it has this session: before, it gets
+    /// nothing else.
+    is_greeted: bool,
     link: Link,
     /// Stream management, once the client has enabled it.
     acks: Option<Acks>,
@@ -71,12 +74,14 @@ pub enum NotResumed {
 }
 
 impl Session {
-    /// A session with a connection; with `acks`, under stream management.
+    /// A session with a connection; with `acks`, under stream management. Its
+    /// client is to be greeted.
     pub fn new(jid: FullJid, queue: Arc<Queue>, acks: Option<Acks>) -> Arc<Self> {
         Arc::new(Self {
             jid,
             state: Mutex::new(State {
                 outbox: Outbox::new(),
+                is_greeted: false,
                 link: Link::Connected(queue),
                 acks,
                 left: vec![],
@@ -114,6 +119,14 @@ impl Session {
     /// session any more.
     pub fn handled(&self) -> Option<u32> {
         Some(self.talking.try_lock().ok()?.count())
+    }
+
+    /// Tells the client that it has the session, and then what came meanwhile.
+    pub fn greet(&self, say: impl FnOnce()) {
+        let mut state = self.state();
+        say();
+        state.is_greeted = true;
+        state.flush();
     }
 
     /// Everything for this session comes through here, and waits nowhere else.
@@ -270,6 +283,9 @@ impl State {
 
     /// Sends what the outbox does not hold back.
     fn flush(&mut self) {
+        if !self.is_greeted {
+            return;
+        }
         while self.left.is_empty()
             && let Some(delivery) = self.outbox.pop()
         {

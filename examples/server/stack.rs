@@ -16,12 +16,13 @@ use super::random;
 use super::site::Site;
 use super::storage::Failed;
 
-/// A stack over this server. Its layers' state is shared by all its clones.
+/// A stack over this server, and its archive, if it has one, for who has to
+/// ask it outside of the stack. Layers' state is shared by all clones.
 pub fn stack(
     site: Arc<Site>,
     rooms: Option<AccountMucLayer>,
     archives: Option<Arc<dyn ArchiveStore>>,
-) -> impl Stack {
+) -> (impl Stack, Option<Arc<Archive>>) {
     let (accounts, hall) = (site.accounts.clone(), site.rooms.domain().clone());
     // Who knows who is in which room tells it to who copies private messages.
     let fork = match &rooms {
@@ -41,7 +42,9 @@ pub fn stack(
             // A message to nobody comes back and is not kept.
             .only_for(move |owner| owner.domain() == hall.domain() || accounts.exists(owner))
     };
-    ServiceBuilder::new()
+    let archive = archives.map(archive);
+    let feature = archive.as_ref().map(|layer| layer.feature().clone());
+    let stack = ServiceBuilder::new()
         // Outside all: what is blocked is neither archived nor copied.
         .layer(blocking::layer(site.clone()))
         // The account joins rooms, not the client. Outside whatever archives or
@@ -50,12 +53,13 @@ pub fn stack(
         // Stamps what is kept, removes forged stamps from everything, and
         // answers queries; outside whatever copies, so that one message has
         // one ID.
-        .option_layer(archives.map(archive))
+        .option_layer(archive)
         // Copies for the account's other clients, inside whatever stamps, so
         // that copies bear the stamp.
         .layer(fork.clone())
         // What is left to do: RFC 6121 §8, and what the server itself answers.
-        .service(Router::new(site))
+        .service(Router::new(site));
+    (stack, feature)
 }
 
 /// What [`conduct`](tower_xmpp::host::conduct) takes.

@@ -9,7 +9,7 @@ use super::client::*;
 use super::storage::Data;
 
 /// The IDs and bodies that a query to `to` brings.
-async fn query(client: &mut Client, to: &str, set: &str) -> Vec<(String, String)> {
+pub async fn query(client: &mut Client, to: &str, set: &str) -> Vec<(String, String)> {
     let query = format!(
         "<iq type='set' id='q' {to}><query xmlns='urn:xmpp:mam:2'>\
          <set xmlns='http://jabber.org/protocol/rsm'>{set}</set></query></iq>"

@@ -3,8 +3,10 @@
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
+use tower_xmpp::archive::computed_id;
 use tower_xmpp::stanza::{Element, ElementRef, Frame, ns};
 
+use super::archive::query;
 use super::client::*;
 
 fn authenticate(name: &str, password: &str, inside: &str) -> String {
@@ -65,7 +67,7 @@ async fn it_is_offered_beside_the_other_with_what_it_can_do_inline() {
     let bind = inline.child("bind", ns::BIND2).unwrap();
     let bind = bind.child("inline", ns::BIND2).unwrap();
     let features: Vec<_> = bind.children().filter_map(|one| one.attr("var")).collect();
-    for feature in [ns::CARBONS, ns::CSI, ns::SM] {
+    for feature in [ns::CARBONS, ns::CSI, ns::SM, ns::ARCHIVE_ID] {
         assert!(features.contains(&feature), "{features:?}");
     }
 }
@@ -119,6 +121,103 @@ async fn what_is_wished_for_inline_is_on_from_the_first_moment() {
     assert!(alice.stanza().await.has_child("sent", ns::CARBONS));
     alice.send("<r xmlns='urn:xmpp:sm:3'/>").await;
     assert_eq!(alice.nonza().await.attr("h"), Some("0"));
+}
+
+/// Where Alice's archive ends, as she is told while binding.
+fn end(success: &Element) -> Option<String> {
+    let bound = success.child("bound", ns::BIND2).unwrap();
+    let metadata = bound.child("metadata", ns::MAM).unwrap();
+    let end = metadata.child("end", ns::MAM)?;
+    assert!(end.attr("timestamp").is_some());
+    end.attr("id").map(str::to_owned)
+}
+
+fn from_bob(body: &str) -> String {
+    format!("<message to='alice@example.org' type='chat'><body>{body}</body></message>")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_binds_is_told_where_its_archive_ends_and_hears_live_whatever_comes_after_it() {
+    let server = server().await;
+    let mut phone = Client::open(server.address()).await;
+    let (success, _) = log_in(&mut phone, &bind("")).await;
+    assert_eq!(end(&success), None, "there is nothing yet");
+    phone.send("<presence/>").await;
+    phone.stanza().await;
+    let mut bob = Client::bound(server.address(), "bob", "desk").await;
+    bob.send(&from_bob("first")).await;
+    phone.stanza().await;
+
+    // While Bob writes on and on, Alice's other client comes.
+    let writing = tokio::spawn(async move {
+        for number in 0..40 {
+            bob.send(&from_bob(&number.to_string())).await;
+            bob.expect_nothing().await;
+        }
+        bob
+    });
+    let mut desk = Client::open(server.address()).await;
+    let (success, _) = log_in(&mut desk, &bind(CARBONS)).await;
+    let end = end(&success).unwrap();
+    let mut bob = writing.await.unwrap();
+    bob.send(&from_bob("last")).await;
+    let mut live = vec![];
+    while live.last().is_none_or(|body| body != "last") {
+        let copy = desk.stanza().await;
+        let copy = copy.child("received", ns::CARBONS).unwrap();
+        let copy = copy.child("forwarded", ns::FORWARD).unwrap();
+        let message = copy.child("message", ns::CLIENT).unwrap();
+        live.push(message.child("body", ns::CLIENT).unwrap().text());
+    }
+    let after = query(&mut desk, "", &format!("<after>{end}</after>")).await;
+    let after: Vec<_> = after.into_iter().map(|(_, body)| body).collect();
+    assert!(live.ends_with(&after), "{live:?} {after:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_for_its_token_while_binding_knows_under_which_ids_it_is_archived() {
+    let server = server().await;
+    let token = async |client: &mut Client, previous: &str| {
+        let wish = format!("<token xmlns='tower-xmpp:archive-id:0' {previous}/>");
+        let (success, _) = log_in(client, &bind(&wish)).await;
+        let bound = success.child("bound", ns::BIND2).unwrap();
+        bound.child("token", ns::ARCHIVE_ID).unwrap().text()
+    };
+    let say = "<message to='bob@example.org' type='chat' id='m1'><body>hi</body></message>";
+    let mut alice = Client::open(server.address()).await;
+    let first = token(&mut alice, "").await;
+    let ask = "<iq type='set' id='t'><token xmlns='tower-xmpp:archive-id:0'/></iq>";
+    assert_eq!(alice.ask(ask).await.payload().unwrap().text(), first);
+    alice.send(say).await;
+    let id = computed_id(&first, "m1").unwrap();
+    assert_eq!(
+        query(&mut alice, "", "").await,
+        [(id.clone(), "hi".to_owned())]
+    );
+
+    // Whether it arrived is not known on the other stream: it is sent again.
+    alice.vanish();
+    let mut alice = Client::open(server.address()).await;
+    let second = token(&mut alice, &format!("previous='{first}'")).await;
+    assert_ne!(second, first);
+    alice.send(say).await;
+    let told = alice.stanza().await;
+    let archived = told.child("archived", ns::ARCHIVE_ID).unwrap();
+    assert_eq!(archived.attr("as"), Some(&*id));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_archives_nothing_is_said_of_them_while_binding() {
+    let server = server_with("--no-archive").await;
+    let mut client = Client::connect(server.address()).await;
+    client.send(HEADER).await;
+    assert!(matches!(client.frame().await, Some(Frame::Open(_))));
+    let features = client.nonza().await.to_xml();
+    assert!(!features.contains(ns::ARCHIVE_ID), "{features}");
+    let wish = bind("<token xmlns='tower-xmpp:archive-id:0'/>");
+    let (success, _) = log_in(&mut client, &wish).await;
+    let bound = success.child("bound", ns::BIND2).unwrap();
+    assert!(bound.first_child().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

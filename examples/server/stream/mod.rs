@@ -43,7 +43,7 @@ use tower_xmpp::flow::End;
 use tower_xmpp::stanza::Frame;
 use tracing::info;
 
-use super::entrance::{Birth, Entrance, Failed, Seat, settle};
+use super::entrance::{AboutArchive, Birth, Entrance, Failed, Seat, settle};
 use framing::Framing;
 pub use negotiation::Resumption;
 use negotiation::{Binding, Negotiation, Next, Tls};
@@ -137,6 +137,7 @@ async fn serve<T: Transport, S: Sink + 'static>(
 async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Queue>) -> After {
     let entrance = &*terms.entrance;
     let mut negotiation = Negotiation::new(entrance.accounts(), terms.framing, terms.tls);
+    negotiation.archives(entrance.has_archives());
     let logged_in = match terms.refused {
         Some(fault) => Err(Ending::Fault(fault)),
         None => log_in(entrance, transport, queue, &mut negotiation).await,
@@ -267,9 +268,10 @@ async fn bind(
         queue: queue.clone(),
         sm: None,
         enabled: forking.bound(),
+        about_archive: AboutArchive::default(),
     };
     let answer = negotiation::bound(&binding.request, &birth.jid);
-    let greet = |_: Option<&str>| {
+    let greet = |_: &str| {
         let _ = queue.stanza(&answer);
     };
     match entrance.begin(birth, greet).await {

@@ -37,6 +37,16 @@ pub struct Bind {
     pub is_active: Option<bool>,
     /// How messages are to fork, as asked for inline.
     pub forking: fork::Negotiation,
+    /// The token of the session.
+    pub token: Option<Token>,
+}
+
+/// A wish for the token by which a client knows under which IDs its messages
+/// are archived.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Token {
+    /// The one that it had before.
+    pub previous: Option<String>,
 }
 
 /// A wish for stream management (XEP-0198 §3).
@@ -75,12 +85,16 @@ impl Bind {
         let mut forking = fork::Negotiation::new();
         forking.authenticated();
         forking.bind2(bind);
+        let token = bind.child("token", ns::ARCHIVE_ID);
         Self {
             tag: bind.child("tag", ns::BIND2).map(ElementRef::text),
             agent,
             sm: bind.child("enable", ns::SM).map(Enable::read),
             is_active,
             forking,
+            token: token.map(|token| Token {
+                previous: token.attr("previous").map(str::to_owned),
+            }),
         }
     }
 
@@ -119,10 +133,11 @@ impl Enable {
 
 /// The stream feature, with what can be enabled while binding (XEP-0386 §3.1);
 /// `mechanisms` are elements.
-pub fn offer(mechanisms: &str) -> String {
+pub fn offer(mechanisms: &str, has_archives: bool) -> String {
     let inline: String = fork::Negotiation::inline()
         .into_iter()
         .chain([ns::CSI, ns::SM])
+        .chain(has_archives.then_some(ns::ARCHIVE_ID))
         .map(|name| format!("<feature var='{name}'/>"))
         .collect();
     format!(
@@ -190,6 +205,7 @@ mod tests {
             "<initial-response>AA==</initial-response><user-agent id='ua'/>\
              <bind xmlns='urn:xmpp:bind:0'><tag>T</tag><enable xmlns='urn:xmpp:carbons:2'/>\
              <enable xmlns='urn:xmpp:sm:3' resume='true' max='9'/><inactive xmlns='urn:xmpp:csi:0'/>\
+             <token xmlns='tower-xmpp:archive-id:0' previous='t'/>\
              <enable xmlns='some:thing'/></bind><resume xmlns='urn:xmpp:sm:3' previd='p' h='4'/>",
         );
         let resume = Resumption {
@@ -208,6 +224,8 @@ mod tests {
         };
         assert_eq!((bind.sm, bind.is_active), (Some(sm), Some(false)));
         assert_eq!(bind.forking.bound(), [ns::CARBONS]);
+        let previous = Some("t".to_owned());
+        assert_eq!(bind.token, Some(Token { previous }));
         let nothing = wishes("<bind/><resume/>");
         assert!(nothing.bind.is_none() && nothing.resume.is_none());
     }

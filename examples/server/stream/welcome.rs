@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use jid::Jid;
 
-use super::super::entrance::{Birth, Entrance, Seat};
+use super::super::entrance::{AboutArchive, Birth, Entrance, Seat};
 use super::negotiation::{Negotiation, Welcome};
 use super::queue::Queue;
 use super::words::Fault;
@@ -56,10 +56,14 @@ pub async fn welcome(
         queue: queue.clone(),
         sm: wish.sm,
         enabled: forking.bound(),
+        about_archive: AboutArchive {
+            token: wish.token.clone(),
+            ends: true,
+        },
     };
     let session = birth.jid.clone();
-    let greet = |enabled: Option<&str>| {
-        let bound = sasl2::bound(enabled.unwrap_or_default());
+    let greet = |belongings: &str| {
+        let bound = sasl2::bound(belongings);
         say(&session, &format!("{inside}{bound}"), in_session.clone());
     };
     let born = entrance.begin(birth, greet).await;

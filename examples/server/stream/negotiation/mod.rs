@@ -37,6 +37,7 @@ pub struct Negotiation {
     tries: u8,
     is_open: bool,
     forking: fork::Negotiation,
+    has_archives: bool,
 }
 
 /// What a stream has to do with TLS (RFC 6120 §5).
@@ -111,7 +112,13 @@ impl Negotiation {
             tries: TRIES,
             is_open: false,
             forking: fork::Negotiation::new(),
+            has_archives: false,
         }
+    }
+
+    /// Whether there are archives that clients may ask about while they bind.
+    pub fn archives(&mut self, are_there: bool) {
+        self.has_archives = are_there;
     }
 
     /// What the client has asked for of how messages fork.
@@ -196,7 +203,7 @@ impl Negotiation {
                     _ => String::new(),
                 };
                 let mechanisms = mechanisms();
-                let sasl2 = sasl2::offer(&mechanisms);
+                let sasl2 = sasl2::offer(&mechanisms, self.has_archives);
                 let sasl = ns::SASL;
                 format!("{offer}<mechanisms xmlns='{sasl}'>{mechanisms}</mechanisms>{sasl2}")
             }
