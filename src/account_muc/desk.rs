@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use futures::{FutureExt, lock};
+use futures::FutureExt;
+use futures::lock as asynchronous;
 use jid::{BareJid, DomainPart, FullJid, Jid};
 
 use crate::flow::{Emit, EmitKind, Entropy, Incident, Original as Outcomes, Outcome, Route, Stage};
@@ -13,6 +14,7 @@ use crate::middleware::{Pending, PendingLimits, panic_text, report};
 use crate::stanza::{Stanza, Time};
 
 use super::layer::NAME;
+use super::lock;
 use super::machine::{self, Answer, Asked, Command, Exit, Machine, Original, Turn};
 use super::options::Options;
 use super::pool::Pool;
@@ -29,9 +31,20 @@ pub(super) struct Desk {
     entropy: Arc<dyn Entropy>,
     /// One writer at a time per account: what is written is what is the case
     /// when its turn comes, so the last write is never an older one.
-    writing: [lock::Mutex<()>; SHARDS],
+    writing: [asynchronous::Mutex<()>; SHARDS],
     /// Seats of which the store could not be told. It is tried again.
     unwritten: Mutex<BTreeSet<(BareJid, BareJid)>>,
+}
+
+/// What a machine made of a visit.
+#[derive(Debug)]
+pub(super) struct Visited<R> {
+    /// What becomes of the stanza.
+    pub(super) original: Original,
+    /// What the machine wants done: [`Desk::carry_out`] does it.
+    pub(super) commands: Vec<Command>,
+    /// What the visit returned.
+    pub(super) result: R,
 }
 
 /// What came of a visit to a machine.
@@ -91,7 +104,26 @@ impl Desk {
         self.table.hand_over(account, seat, at, limit)
     }
 
-    /// Lets something happen to a machine.
+    /// Lets something happen to a machine, and what it wants wait.
+    pub(super) fn look<R>(
+        &self,
+        at: Time,
+        account: &Jid,
+        room: &Jid,
+        visit: impl FnOnce(&mut Machine, &mut Turn<'_>) -> R,
+    ) -> Option<Visited<R>> {
+        self.table.visit(account, room, |machine| {
+            let mut turn = self.turn(at, account);
+            let result = visit(machine, &mut turn);
+            Visited {
+                original: turn.original,
+                commands: turn.commands,
+                result,
+            }
+        })
+    }
+
+    /// Lets something happen to a machine, and does what it wants.
     pub(super) async fn visit<R>(
         &self,
         at: Time,
@@ -99,19 +131,13 @@ impl Desk {
         room: &Jid,
         visit: impl FnOnce(&mut Machine, &mut Turn<'_>) -> R,
     ) -> Seated<R> {
-        let visited = self.table.visit(account, room, |machine| {
-            let mut pending = self.pending(account);
-            let mut turn = self.turn(at, &mut pending);
-            let result = visit(machine, &mut turn);
-            (turn.original, turn.commands, result)
-        });
-        let Some((original, commands, result)) = visited else {
+        let Some(visited) = self.look(at, account, room, visit) else {
             return Seated::default();
         };
         Seated {
-            original,
-            done: self.carry_out(at, account, room, commands).await,
-            result: Some(result),
+            original: visited.original,
+            done: self.carry_out(at, account, room, visited.commands).await,
+            result: Some(visited.result),
         }
     }
 
@@ -139,8 +165,7 @@ impl Desk {
     pub(super) async fn leave_all(&self, at: Time, account: &BareJid, session: &FullJid) -> Done {
         let mut all = Vec::new();
         self.table.visit_rooms(account, |machine| {
-            let mut pending = self.pending(account);
-            let mut turn = self.turn(at, &mut pending);
+            let mut turn = self.turn(at, account);
             machine.leave(&mut turn, session, Exit::Ended);
             all.push((account.clone(), machine.room(), turn.commands));
         });
@@ -151,8 +176,7 @@ impl Desk {
     pub(super) async fn remove(&self, at: Time, account: &BareJid) -> Result<Done, SeatError> {
         let mut done = Done::default();
         for machine in self.table.remove(account).values_mut() {
-            let mut pending = self.pending(account);
-            let mut turn = self.turn(at, &mut pending);
+            let mut turn = self.turn(at, account);
             machine.depart(&mut turn);
             let commands = turn.commands;
             done.emit(account, commands);
@@ -163,8 +187,7 @@ impl Desk {
 
     /// Presence that only a room would send, from one that nobody joined.
     pub(super) fn stranger(&self, at: Time, account: &BareJid, presence: &Stanza) -> Done {
-        let mut pending = self.pending(account);
-        let mut turn = self.turn(at, &mut pending);
+        let mut turn = self.turn(at, account);
         machine::ghost(account, &mut turn, presence);
         let mut done = Done::default();
         done.emit(account, turn.commands);
@@ -173,15 +196,14 @@ impl Desk {
 
     /// Who awaits this answer.
     pub(super) fn answered(&self, account: &BareJid, answer: &Stanza) -> Option<Asked> {
-        self.pending(account).answered(account, answer)
+        lock(&self.pending[Table::shard(account)]).answered(account, answer)
     }
 
     /// The rooms of a domain have come out of reach, or back into it.
     pub(super) fn link_changed(&self, at: Time, domain: &DomainPart, is_back: bool) {
         self.table.visit_all(|account, machine| {
             if machine.room().domain() == &**domain {
-                let mut pending = self.pending(account);
-                let mut turn = self.turn(at, &mut pending);
+                let mut turn = self.turn(at, account);
                 match is_back {
                     true => machine.link_back(&mut turn),
                     false => machine.link_lost(&turn),
@@ -197,8 +219,7 @@ impl Desk {
         let mut probes = self.options.probes_per_tick;
         let mut all = Vec::new();
         self.table.visit_all(|account, machine| {
-            let mut pending = self.pending(account);
-            let mut turn = self.turn(at, &mut pending);
+            let mut turn = self.turn(at, account);
             machine.tick(&mut turn, &mut probes);
             if !turn.commands.is_empty() {
                 all.push((account.clone(), machine.room(), turn.commands));
@@ -241,7 +262,7 @@ impl Desk {
     }
 
     /// Does what a machine wants: first it is written down, then it is sent.
-    async fn carry_out(
+    pub(super) async fn carry_out(
         &self,
         at: Time,
         account: &BareJid,
@@ -255,8 +276,7 @@ impl Desk {
         {
             done.incidents.push(incident);
             let failed = self.table.visit(account, room, |machine| {
-                let mut pending = self.pending(account);
-                let mut turn = self.turn(at, &mut pending);
+                let mut turn = self.turn(at, account);
                 let stands = machine.store_failed(&mut turn);
                 (stands, turn.commands)
             });
@@ -299,20 +319,16 @@ impl Desk {
         done
     }
 
-    fn turn<'a>(&'a self, at: Time, pending: &'a mut Pending<Asked>) -> Turn<'a> {
+    fn turn(&self, at: Time, account: &Jid) -> Turn<'_> {
         Turn {
             at,
             options: &self.options,
             entropy: &*self.entropy,
             pool: &self.pool,
-            pending,
+            pending: &self.pending[Table::shard(account)],
             original: Original::TakenIn,
             commands: Vec::new(),
         }
-    }
-
-    fn pending(&self, account: &Jid) -> MutexGuard<'_, Pending<Asked>> {
-        lock(&self.pending[Table::shard(account)])
     }
 }
 
@@ -370,9 +386,4 @@ impl Done {
 fn pending(mut limits: PendingLimits) -> [Mutex<Pending<Asked>>; SHARDS] {
     limits.total = limits.total.div_ceil(SHARDS);
     std::array::from_fn(|_| Mutex::new(Pending::new(limits)))
-}
-
-/// Every change is whole, so a poisoned lock is as good as new.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,11 +1,13 @@
 //! What reaches the layer from beside the stack, and waits for the next tick.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use jid::BareJid;
 
 use crate::flow::{Bookmark, BookmarkChange};
+
+use super::lock;
 
 /// What somebody wants of an account's seat in a room.
 #[derive(Clone, Debug)]
@@ -28,7 +30,7 @@ const CAPACITY: usize = 100_000;
 
 impl Inbox {
     pub(super) fn push(&self, account: BareJid, room: BareJid, wish: Wish) {
-        let mut wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wishes = lock(&self.0);
         let seat = (account, room);
         if wishes.len() < CAPACITY || wishes.contains_key(&seat) {
             wishes.insert(seat, wish);
@@ -45,7 +47,7 @@ impl Inbox {
     }
 
     pub(super) fn take(&self) -> Wishes {
-        let mut wishes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wishes = lock(&self.0);
         std::mem::take(&mut wishes)
     }
 }

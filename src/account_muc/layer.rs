@@ -121,10 +121,18 @@ impl Feature for AccountMuc {
     }
 
     async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
-        match envelope.route.clone() {
-            Route::FromSession(session) => self.hand_over(&session, envelope, next).await,
-            Route::FromAccount(account) => self.outward(&account, envelope, next).await,
-            Route::ToAccount(account) => self.inward(&account, envelope, next).await,
+        // Boxed are the ways that few stanzas take, so that a room's are not
+        // moved about in futures of their size.
+        match &envelope.route {
+            Route::ToAccount(_) => self.inward(envelope, next).await,
+            Route::FromSession(session) => {
+                let session = session.clone();
+                Box::pin(self.hand_over(&session, envelope, next)).await
+            }
+            Route::FromAccount(account) => {
+                let account = account.clone();
+                Box::pin(self.outward(&account, envelope, next)).await
+            }
             _ => next.run(envelope).await,
         }
     }

@@ -155,8 +155,15 @@ mod pool;
 mod port;
 mod table;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use crate::flow::bare;
 
 pub use layer::{AccountMuc, AccountMucLayer};
 pub use options::{LeavePolicy, Limits, Options};
 pub use port::{Seat, SeatError, SeatState, SeatStore};
+
+/// Every change in this module is whole, so a poisoned lock is as good as new.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

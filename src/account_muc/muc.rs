@@ -1,7 +1,8 @@
 //! The words of XEP-0045: what a room says, and what is said to it.
 
-use jid::{BareJid, FullJid, Jid};
+use jid::{FullJid, Jid};
 
+use crate::flow::bare;
 use crate::stanza::{Element, ElementRef, RawXml, Stanza, StanzaError, Time, Type, ns};
 
 /// What a room says about an occupant: `<x/>` of `muc#user` (XEP-0045 §7.2.2).
@@ -108,15 +109,15 @@ pub(super) fn refusal(occupant: &Jid, id: Option<&str>, error: &StanzaError) -> 
 }
 
 /// When it was said, in the room's name (§7.2.13).
-pub(super) fn delay(room: &BareJid, at: Time) -> RawXml {
+pub(super) fn delay(room: &str, at: Time) -> RawXml {
     RawXml::build("delay", ns::DELAY)
-        .attr("from", room.as_str())
+        .attr("from", room)
         .attr("stamp", &at.to_string())
         .finish()
 }
 
 /// When the room says that it was said, if it is history (§7.2.13).
-pub(super) fn delayed(room: &BareJid, message: &Stanza) -> Option<Time> {
+pub(super) fn delayed(room: &str, message: &Stanza) -> Option<Time> {
     if !message.mentions(ns::DELAY) {
         return None;
     }
@@ -125,7 +126,7 @@ pub(super) fn delayed(room: &BareJid, message: &Stanza) -> Option<Time> {
         .filter(|child| child.is("delay", ns::DELAY))
         .filter(|delay| {
             let by = delay.attr("from").and_then(|from| from.parse::<Jid>().ok());
-            by.is_some_and(|by| by.to_bare() == *room)
+            by.is_some_and(|by| bare(&by) == room)
         })
         .find_map(|delay| delay.attr("stamp")?.parse().ok())
 }
@@ -212,11 +213,10 @@ mod tests {
 
     #[test]
     fn only_the_room_says_when_something_was_said() {
-        let room: BareJid = "room@muc.example".parse().unwrap();
+        let room = "room@muc.example";
         let at = Time::from_secs(1_000);
-        let message = stanza("<message/>").with_child(delay(&room, at));
-        assert_eq!(delayed(&room, &message), Some(at));
-        let other = "other@muc.example".parse().unwrap();
-        assert_eq!(delayed(&other, &message), None);
+        let message = stanza("<message/>").with_child(delay(room, at));
+        assert_eq!(delayed(room, &message), Some(at));
+        assert_eq!(delayed("other@muc.example", &message), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::flow::{
 use crate::middleware::{Fault, Next, panic_text, report};
 use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time};
 
-use super::desk::Seated;
+use super::desk::{Done, Seated};
 use super::layer::{AccountMuc, NAME};
 use super::machine::{self, Answer, Asked, Exit, Machine};
 use super::outward::{self, Sent};
@@ -145,54 +145,61 @@ impl AccountMuc {
     /// Whatever breaks here is reported and ends here: an error that went back
     /// would expel the account (decision 16), and sessions that are not in the
     /// room must not get what is not for them.
+    ///
+    /// Most of it is what somebody says in a room, of which nothing is to be
+    /// written or sent besides: that takes one look and waits for nothing.
     pub(super) async fn inward(
         &self,
-        account: &BareJid,
         mut envelope: Envelope,
         next: Next,
     ) -> Result<Outcome, Fault> {
         let at = envelope.at;
-        let Some(stanza) = envelope.as_stanza().cloned() else {
+        let (Route::ToAccount(account), Some(stanza)) = (&envelope.route, envelope.as_stanza())
+        else {
             return next.run(envelope).await;
         };
         let Some(room) = stanza.from() else {
             return next.run(envelope).await;
         };
         if stanza.is_response() {
-            return Ok(self.answered(at, account, &stanza).await);
+            return Ok(Box::pin(self.answered(at, account, stanza)).await);
         }
-        let visited = self.desk.visit(at, account, room, |machine, turn| {
+        let visited = self.desk.look(at, account, room, |machine, turn| {
             catch_unwind(AssertUnwindSafe(|| match stanza.kind() {
-                Kind::Presence => machine.room_shows(turn, &stanza),
-                Kind::Message => machine.room_says(turn, &stanza),
-                Kind::Iq => machine.occupant_asks(turn, &stanza),
+                Kind::Presence => machine.room_shows(turn, stanza),
+                Kind::Message => machine.room_says(turn, stanza),
+                Kind::Iq => machine.occupant_asks(turn, stanza),
             }))
         });
-        let mut seated = visited.await;
-        match seated.result.take() {
-            Some(Ok(())) => {}
-            Some(Err(panic)) => {
-                let mut incident = Incident::new(NAME, Stage::Before, panic_text(&*panic));
-                incident.panicked = true;
-                let mut outcome = Outcome::dropped(Drop::Filtered);
-                report(&mut outcome, incident);
-                return Ok(outcome);
-            }
+        let Some(visited) = visited else {
             // Forgotten between two looks, or never known.
-            None if stanza.kind() == Kind::Presence => {
-                return Ok(self.desk.stranger(at, account, &stanza).into_outcome());
-            }
-            None => return next.run(envelope).await,
+            return match stanza.kind() {
+                Kind::Presence => Ok(self.desk.stranger(at, account, stanza).into_outcome()),
+                _ => next.run(envelope).await,
+            };
+        };
+        if let Err(panic) = visited.result {
+            let mut incident = Incident::new(NAME, Stage::Before, panic_text(&*panic));
+            incident.panicked = true;
+            let mut outcome = Outcome::dropped(Drop::Filtered);
+            report(&mut outcome, incident);
+            return Ok(outcome);
         }
-        match seated.original {
+        let done = match visited.commands {
+            none if none.is_empty() => Done::default(),
+            commands => Box::pin(self.desk.carry_out(at, account, room, commands)).await,
+        };
+        match visited.original {
             machine::Original::TakenIn | machine::Original::Becomes(_) => {
-                return Ok(seated.done.into_outcome());
+                return Ok(done.into_outcome());
             }
             machine::Original::GoesOn => {}
-            machine::Original::Reaches(sessions) => envelope.facts.reach = Reach::Only(sessions),
+            machine::Original::Reaches(sessions) => {
+                envelope.facts.reach = Reach::Only(sessions.to_vec());
+            }
         }
         let outcome = next.run(envelope).await?;
-        Ok(seated.done.besides(outcome))
+        Ok(done.besides(outcome))
     }
 
     /// The answer to a request that was sent in the account's name.

@@ -4,17 +4,36 @@
 //! presence of the same occupants. A machine keeps a pointer; the bytes stand
 //! here, without `to` and `id`, which are all that differs.
 
-use std::borrow::Borrow;
-use std::collections::HashSet;
-use std::hash::{Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
-use crate::stanza::Stanza;
+use crate::stanza::{Kind, Stanza};
 
-/// The kept stanzas. None is kept for long after its last machine let it go:
-/// [`sweep`](Pool::sweep).
+use super::lock;
+
+/// The kept stanzas, each of which holds no lock but that of its shard.
+///
+/// None is kept for long after its last machine let it go: [`sweep`](Pool::sweep).
 #[derive(Debug, Default)]
-pub(super) struct Pool(Mutex<HashSet<Kept>>);
+pub(super) struct Pool {
+    shards: [Mutex<Shard>; SHARDS],
+    /// What people write decides where it is kept, so they must not know how.
+    hasher: RandomState,
+    /// Whose turn it is to be swept.
+    next: AtomicUsize,
+}
+
+const SHARDS: usize = 16;
+
+#[derive(Debug, Default)]
+struct Shard {
+    /// By the hash of their bytes.
+    kept: HashMap<u64, Kept, BuildHasherDefault<Hashed>>,
+    /// How many were left when it was swept last.
+    left: usize,
+}
 
 /// One stanza as bytes, shared by all who keep an equal one.
 #[derive(Clone, Debug)]
@@ -22,56 +41,92 @@ pub(super) struct Kept(Arc<Entry>);
 
 #[derive(Debug)]
 struct Entry {
-    /// The nick whose presence it is, so that it is found without parsing.
-    nick: Box<str>,
     wire: Box<str>,
+    /// The nick whose presence it is, so that it is found without parsing;
+    /// nothing for a message.
+    nick: Box<str>,
+    /// What tells a message from others, once somebody has wanted to know.
+    key: OnceLock<u64>,
 }
 
 impl Pool {
-    /// Keeps a stanza without its `to` and `id`.
+    /// Keeps a stanza without its `to`, and a presence without its `id`: the
+    /// rest is the same for everybody.
     pub(super) fn keep(&self, stanza: &Stanza) -> Kept {
-        let mut stanza = stanza.clone();
-        stanza.set_to(None);
-        stanza.set_id(None);
-        self.keep_with_id(&stanza)
-    }
-
-    /// The same with its `id`, which belongs to a message.
-    pub(super) fn keep_with_id(&self, stanza: &Stanza) -> Kept {
-        let mut stanza = stanza.clone();
-        stanza.set_to(None);
-        let wire = stanza.to_xml();
-        let mut kept = self.lock();
-        if let Some(known) = kept.get(wire.as_str()) {
+        let is_presence = stanza.kind() == Kind::Presence;
+        let wire = if is_presence && stanza.id().is_some() {
+            let mut anonymous = stanza.clone();
+            anonymous.set_id(None);
+            anonymous.to_xml_without_to()
+        } else {
+            stanza.to_xml_without_to()
+        };
+        let hash = self.hasher.hash_one(&*wire);
+        let mut shard = self.shard(hash);
+        if let Some(known) = shard.kept.get(&hash)
+            && *known.0.wire == *wire
+        {
             return known.clone();
         }
-        let resource = stanza.from().and_then(|from| from.resource());
+        let nick = stanza.from().and_then(|from| from.resource());
+        let nick = nick.filter(|_| is_presence);
         let new = Kept(Arc::new(Entry {
-            nick: resource.map_or("", |nick| nick.as_str()).into(),
             wire: wire.into(),
+            nick: nick.map_or("", |nick| nick.as_str()).into(),
+            key: OnceLock::new(),
         }));
-        kept.insert(new.clone());
+        // Should two ever have one hash, the earlier one is kept apart.
+        shard.kept.insert(hash, new.clone());
         new
     }
 
-    /// Forgets what nobody keeps any more.
+    /// Forgets what nobody keeps any more: everywhere in so many calls as
+    /// there are shards, and at once where much has come since the last time.
     pub(super) fn sweep(&self) {
-        let mut kept = self.lock();
-        kept.retain(|kept| Arc::strong_count(&kept.0) > 1);
-        if kept.capacity() > kept.len() * 4 {
-            kept.shrink_to_fit();
+        let turn = self.next.fetch_add(1, Ordering::Relaxed) % SHARDS;
+        for (index, shard) in self.shards.iter().enumerate() {
+            let mut shard = lock(shard);
+            if index == turn || shard.kept.len() > 2 * shard.left + 16 {
+                shard.kept.retain(|_, kept| Arc::strong_count(&kept.0) > 1);
+                let left = shard.kept.len();
+                shard.left = left;
+                shard.kept.shrink_to(2 * left);
+            }
         }
     }
 
     /// How many different stanzas are kept.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        self.lock().len()
+        self.shards
+            .iter()
+            .map(|shard| lock(shard).kept.len())
+            .sum::<usize>()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashSet<Kept>> {
-        // Every change is whole, so a poisoned lock is as good as new.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
+        // By bits that the table in it does not look at.
+        lock(&self.shards[(hash >> 32) as usize % SHARDS])
+    }
+}
+
+/// The hash of what is a hash already.
+#[derive(Debug, Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
     }
 }
 
@@ -86,21 +141,16 @@ impl Kept {
         Stanza::parse(self.0.wire.as_bytes()).ok()
     }
 
-    /// Its length in bytes, by which `maxchars` is measured.
+    /// What tells a message from others: `read` finds that out, once for all
+    /// who keep it.
+    pub(super) fn key(&self, read: impl FnOnce(&Stanza) -> u64) -> u64 {
+        let key = &self.0.key;
+        *key.get_or_init(|| self.stanza().map_or(0, |stanza| read(&stanza)))
+    }
+
+    /// Its length in bytes.
     pub(super) fn len(&self) -> usize {
         self.0.wire.len()
-    }
-}
-
-impl Borrow<str> for Kept {
-    fn borrow(&self) -> &str {
-        &self.0.wire
-    }
-}
-
-impl Hash for Kept {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        self.0.wire.hash(state);
     }
 }
 
@@ -136,12 +186,41 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_keeps_is_forgotten() {
+    fn the_id_of_a_message_belongs_to_it() {
         let pool = Pool::default();
-        let kept = pool.keep(&presence("alice@a.example"));
-        pool.sweep();
+        let message = Stanza::message().with_text_child("body", "hi");
+        let one = pool.keep(&message.clone().with_id("1"));
+        let other = pool.keep(&message.with_id("2"));
+        assert_ne!(one, other);
+        assert_eq!(one.stanza().unwrap().id(), Some("1"));
+    }
+
+    #[test]
+    fn what_nobody_keeps_is_forgotten_and_the_rest_stays() {
+        let pool = Pool::default();
+        let [kept, other] = ["alice", "carol"].map(|name| {
+            let status = Stanza::presence().with_text_child("status", name);
+            pool.keep(&status)
+        });
+        drop(other);
+        for _ in 0..SHARDS {
+            pool.sweep();
+        }
         assert_eq!(pool.len(), 1);
         drop(kept);
+        for _ in 0..SHARDS {
+            pool.sweep();
+        }
+        assert_eq!(pool.len(), 0);
+    }
+
+    #[test]
+    fn a_flood_is_forgotten_at_the_next_sweep() {
+        let pool = Pool::default();
+        for number in 0..10_000 {
+            let status = number.to_string();
+            pool.keep(&Stanza::presence().with_text_child("status", &status));
+        }
         pool.sweep();
         assert_eq!(pool.len(), 0);
     }

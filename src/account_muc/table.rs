@@ -210,6 +210,6 @@ impl Occupancy for Table {
         let machine = accounts
             .get(account.as_str())
             .and_then(|rooms| rooms.get(room.as_str()));
-        machine.map(Machine::sessions).unwrap_or_default()
+        machine.map_or_else(Vec::new, |machine| machine.sessions().to_vec())
     }
 }

@@ -74,10 +74,11 @@ impl<F: Feature> Shell<F> {
     }
 
     fn is_on(&self, envelope: &Envelope) -> bool {
-        match (&self.switch, envelope.route.owner_bare()) {
-            (Some(wanted), Some(owner)) => wanted(&owner),
-            _ => true,
-        }
+        let Some(wanted) = &self.switch else {
+            return true;
+        };
+        let owner = envelope.route.owner_bare();
+        owner.is_none_or(|owner| wanted(&owner))
     }
 }
 

@@ -46,6 +46,28 @@ impl Stanza {
         text
     }
 
+    /// The same as it would be without its `to`: equal for all to whom one
+    /// message or presence is sent.
+    ///
+    /// ```
+    /// use tower_xmpp::stanza::Stanza;
+    ///
+    /// let [alice, carol] = ["alice@a.example", "carol@a.example"].map(|to| {
+    ///     let to: jid::Jid = to.parse().expect("a JID");
+    ///     Stanza::presence().with_to(to).with_id("1")
+    /// });
+    /// assert_eq!(alice.to_xml_without_to(), carol.to_xml_without_to());
+    /// assert_eq!(alice.to_xml_without_to(), "<presence xmlns='jabber:client' id='1'/>");
+    /// ```
+    pub fn to_xml_without_to(&self) -> String {
+        // What is written so is kept: not a byte too much.
+        let mut count = Count(0);
+        self.write_for_all(&mut count);
+        let mut text = String::with_capacity(count.0);
+        self.write_for_all(&mut text);
+        text
+    }
+
     /// The stanza as a child of `<forwarded/>`, in `jabber:client` whatever
     /// stream it came on (XEP-0297 §3.1).
     pub fn as_raw(&self) -> RawXml {
@@ -112,6 +134,11 @@ impl Stanza {
             head,
             tail: text.as_bytes().into(),
         }
+    }
+
+    fn write_for_all(&self, out: &mut impl Out) {
+        self.head.write_without_to(Some(ns::CLIENT), out);
+        self.write_contents(out);
     }
 
     pub(super) fn write_to(&self, out: &mut impl Out, namespace: Option<&str>) {

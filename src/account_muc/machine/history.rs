@@ -6,8 +6,6 @@ use std::collections::VecDeque;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::time::Duration;
 
-use jid::BareJid;
-
 use crate::stanza::{ElementRef, Stanza, Time, ns};
 
 use super::super::muc;
@@ -20,8 +18,6 @@ pub(super) struct History(VecDeque<Line>);
 #[derive(Debug)]
 struct Line {
     at: Time,
-    /// What tells it from others, whether it comes live or as history.
-    key: u64,
     kept: Kept,
 }
 
@@ -64,32 +60,42 @@ impl Wanted {
 }
 
 impl History {
-    /// Keeps a message; the oldest goes. Says whether it is news: what is
-    /// known already is not kept again.
-    pub(super) fn push(
+    /// Keeps what has just been said; the oldest goes.
+    pub(super) fn push(&mut self, pool: &Pool, at: Time, message: &Stanza, limit: usize) {
+        if limit > 0 {
+            let kept = pool.keep(message);
+            self.add(Line { at, kept }, limit);
+        }
+    }
+
+    /// Keeps what the room says was said before. Says whether it is news:
+    /// what is known already is not kept again.
+    pub(super) fn push_old(
         &mut self,
         pool: &Pool,
-        room: &BareJid,
+        room: &str,
         at: Time,
         message: &Stanza,
         limit: usize,
     ) -> bool {
-        let key = key(room, at, message);
-        if self.0.iter().any(|line| line.key == key) {
+        let told = key(room, message);
+        let key = |kept: &Kept| kept.key(|message| key(room, message));
+        if self.0.iter().any(|line| key(&line.kept) == told) {
             return false;
         }
-        if limit > 0 {
-            while self.0.len() >= limit {
-                self.0.pop_front();
-            }
-            let kept = pool.keep_with_id(message);
-            self.0.push_back(Line { at, key, kept });
-        }
+        self.push(pool, at, message, limit);
         true
     }
 
+    fn add(&mut self, line: Line, limit: usize) {
+        while self.0.len() >= limit {
+            self.0.pop_front();
+        }
+        self.0.push_back(line);
+    }
+
     /// What a session is sent: oldest first, each with its `<delay/>`.
-    pub(super) fn replay(&self, room: &BareJid, wanted: Wanted) -> Vec<Stanza> {
+    pub(super) fn replay(&self, room: &str, wanted: Wanted) -> Vec<Stanza> {
         let mut chars = wanted.chars.unwrap_or(usize::MAX);
         let most = wanted.stanzas.unwrap_or(usize::MAX);
         let mut replayed = Vec::new();
@@ -119,13 +125,14 @@ impl History {
     }
 }
 
-/// The room's archive ID, which live and replayed copies share (XEP-0313
-/// §5.1.3); without one, who said what under which id.
-fn key(room: &BareJid, at: Time, message: &Stanza) -> u64 {
+/// What tells a message from others, whether it comes live or as history: the
+/// room's archive ID, which live and replayed copies share (XEP-0313 §5.1.3);
+/// without one, who said what under which id.
+fn key(room: &str, message: &Stanza) -> u64 {
     let mut hasher = DefaultHasher::new();
     let archived = message
         .children()
-        .find(|child| child.is("stanza-id", ns::SID) && child.attr("by") == Some(room.as_str()));
+        .find(|child| child.is("stanza-id", ns::SID) && child.attr("by") == Some(room));
     match archived.and_then(|archived| archived.attr("id")) {
         Some(id) => id.hash(&mut hasher),
         None => {
@@ -134,7 +141,7 @@ fn key(room: &BareJid, at: Time, message: &Stanza) -> u64 {
             message.body_text().hash(&mut hasher);
             // A message without an id may be said twice.
             if message.id().is_none() {
-                at.hash(&mut hasher);
+                muc::delayed(room, message).hash(&mut hasher);
             }
         }
     }
@@ -145,9 +152,7 @@ fn key(room: &BareJid, at: Time, message: &Stanza) -> u64 {
 mod tests {
     use super::*;
 
-    fn room() -> BareJid {
-        "room@muc.example".parse().unwrap()
-    }
+    const ROOM: &str = "room@muc.example";
 
     fn said(id: u32) -> Stanza {
         let xml = format!(
@@ -161,7 +166,7 @@ mod tests {
         let (pool, mut history) = (Pool::default(), History::default());
         for id in 0..messages {
             let at = Time::from_secs(i64::from(id));
-            assert!(history.push(&pool, &room(), at, &said(id), limit));
+            history.push(&pool, at, &said(id), limit);
         }
         history
     }
@@ -175,7 +180,7 @@ mod tests {
     }
 
     fn ids(history: &History, wanted: Wanted) -> Vec<String> {
-        let replayed = history.replay(&room(), wanted);
+        let replayed = history.replay(ROOM, wanted);
         let id = |message: &Stanza| message.id().unwrap_or_default().to_owned();
         replayed.iter().map(id).collect()
     }
@@ -206,7 +211,7 @@ mod tests {
     fn maxchars_counts_whole_stanzas() {
         let history = history(4, 50);
         let two: usize = history
-            .replay(&room(), wanted("maxstanzas='2'"))
+            .replay(ROOM, wanted("maxstanzas='2'"))
             .iter()
             .map(Stanza::wire_len)
             .sum();
@@ -226,8 +231,8 @@ mod tests {
     fn what_comes_again_as_history_is_known() {
         let (pool, mut history) = (Pool::default(), history(1, 50));
         let at = Time::from_secs(7);
-        let again = said(0).with_child(muc::delay(&room(), at));
-        assert!(!history.push(&pool, &room(), at, &again, 50));
+        let again = said(0).with_child(muc::delay(ROOM, at));
+        assert!(!history.push_old(&pool, ROOM, at, &again, 50));
         let stamped = |from: &str| {
             let xml = format!(
                 "<message from='room@muc.example/{from}' type='groupchat'>\
@@ -235,7 +240,7 @@ mod tests {
             );
             Stanza::parse(xml.as_bytes()).unwrap()
         };
-        assert!(history.push(&pool, &room(), at, &stamped("Bob"), 50));
-        assert!(!history.push(&pool, &room(), at, &stamped("Bobby"), 50));
+        assert!(history.push_old(&pool, ROOM, at, &stamped("Bob"), 50));
+        assert!(!history.push_old(&pool, ROOM, at, &stamped("Bobby"), 50));
     }
 }

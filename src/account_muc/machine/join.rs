@@ -14,6 +14,7 @@ use crate::stanza::{Condition, Element, ErrorType, Stanza, StanzaError, Time, ns
 
 use super::super::muc::{self, Said};
 use super::occupants::Occupants;
+use super::presence::read;
 use super::{Here, Machine, Own, Phase, Turn, Wanted};
 
 /// A session's wish to join.
@@ -111,15 +112,14 @@ impl Machine {
     ) {
         let id = turn.new_id();
         let shown = match waiting.first() {
-            Some(first) if self.sessions.is_empty() => first.presence.clone(),
-            _ => self.aggregate(),
+            Some(first) if self.sessions.is_empty() => turn.pool.keep(&first.presence),
+            _ => self.aggregate(turn),
         };
-        self.shown = shown.to_xml();
         let mut x = Element::new("x", ns::MUC).with_child(self.history_wanted(turn));
         if let Some(password) = &self.password {
             x.push(Element::new("password", ns::MUC).with_text(password));
         }
-        let join = shown
+        let join = read(&shown)
             .with_from(self.account.clone())
             .with_to(self.seat.clone())
             .with_id(id.clone())
@@ -133,6 +133,7 @@ impl Machine {
             moved: false,
             tries,
         }));
+        self.shown = Some(shown);
         turn.tell_room(join);
     }
 
@@ -205,12 +206,12 @@ impl Machine {
         self.clock += 1;
         self.deserted = None;
         let here = Here {
-            presence: join.presence.clone(),
+            presence: turn.pool.keep(&join.presence),
             priority: join.priority,
             latest: self.clock,
             settling: settling.map(|_| join.history),
         };
-        self.sessions.insert(join.session.clone(), here);
+        self.sessions.put(join.session.clone(), here);
         self.replay(turn, &join, codes);
         if settling.is_none() {
             self.replay_talk(turn, &join.session, join.history);

@@ -47,7 +47,7 @@ enum Removal {
 impl Machine {
     /// A session leaves.
     pub(crate) fn leave(&mut self, turn: &mut Turn<'_>, session: &FullJid, exit: Exit<'_>) {
-        let was_here = self.sessions.remove(session).is_some();
+        let was_here = self.sessions.remove(session);
         let waited = self.stop_waiting(session);
         self.forget_session(session);
         if !was_here && !waited {

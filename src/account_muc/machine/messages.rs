@@ -2,9 +2,11 @@
 
 use jid::{FullJid, Jid};
 
+use crate::flow::bare;
 use crate::stanza::{Condition, ElementRef, MessageType, Stanza, Time, ns};
 
 use super::super::muc::{self, Said};
+use super::super::options::Limits;
 use super::{Machine, Original, Own, Phase, Subject, Turn};
 
 impl Machine {
@@ -48,8 +50,7 @@ impl Machine {
     /// Groupchat: for every session in the room, the sender's included, since
     /// the reflection is how it learns that it was heard.
     fn room_talks(&mut self, turn: &mut Turn<'_>, message: &Stanza) {
-        let room = self.room();
-        let said_at = muc::delayed(&room, message);
+        let said_at = muc::delayed(self.room_name(), message);
         let settling = matches!(self.phase, Phase::Joined { settling: Some(_) });
         let is_old = said_at.is_some() && settling;
         if muc::is_subject(message) {
@@ -65,7 +66,10 @@ impl Machine {
         self.settle(turn);
         self.doubt.heard(turn.at);
         self.heard = Some(turn.at);
-        self.keep(turn, message, said_at.unwrap_or(turn.at));
+        match said_at {
+            Some(at) => _ = self.keep_old(turn, message, at),
+            None => self.keep(turn, message),
+        }
         turn.original = Original::Reaches(self.sessions());
     }
 
@@ -76,7 +80,7 @@ impl Machine {
     /// Deliberately: the digest gives history to newcomers only, and then
     /// nobody would ever show what is said during a netsplit.
     fn was_said(&mut self, turn: &mut Turn<'_>, message: &Stanza, at: Time) {
-        let is_news = self.keep(turn, message, at);
+        let is_news = self.keep_old(turn, message, at);
         turn.original = match self.settled() {
             settled if is_news && !settled.is_empty() => Original::Reaches(settled),
             _ => Original::TakenIn,
@@ -86,7 +90,7 @@ impl Machine {
     /// The subject, which comes after the history (§7.1) and whenever it changes.
     fn subject_is(&mut self, turn: &mut Turn<'_>, message: &Stanza, settling: bool, at: Time) {
         let before = self.settled();
-        let kept = turn.pool.keep_with_id(message);
+        let kept = turn.pool.keep(message);
         let is_news = match (&self.subject, kept.stanza()) {
             (Some(known), Some(new)) => known
                 .kept
@@ -160,16 +164,23 @@ impl Machine {
         self.sent.push_back((id.into(), session.clone()));
     }
 
-    /// Keeps what newcomers are to get. Says whether it is news.
-    fn keep(&mut self, turn: &Turn<'_>, message: &Stanza, at: Time) -> bool {
+    /// Keeps what newcomers are to get.
+    fn keep(&mut self, turn: &Turn<'_>, message: &Stanza) {
         let limits = &turn.options.limits;
-        let is_talk = message.has_body() || message.mentions(ns::EME);
-        if !is_talk || message.wire_len() > limits.message {
-            return true;
+        if is_kept(message, limits) {
+            self.history
+                .push(turn.pool, turn.at, message, limits.history);
         }
-        let room = self.room();
-        self.history
-            .push(turn.pool, &room, at, message, limits.history)
+    }
+
+    /// Keeps what was said before. Says whether it is news.
+    fn keep_old(&mut self, turn: &Turn<'_>, message: &Stanza, at: Time) -> bool {
+        let limits = &turn.options.limits;
+        let room = bare(&self.seat);
+        !is_kept(message, limits)
+            || self
+                .history
+                .push_old(turn.pool, room, at, message, limits.history)
     }
 
     /// The room changes what it is (§10.2.1): 172 and 173, 170 and 171.
@@ -190,6 +201,13 @@ impl Machine {
             }
         }
     }
+}
+
+/// Whether newcomers are to get it: something that was said, and not at great
+/// length.
+fn is_kept(message: &Stanza, limits: &Limits) -> bool {
+    let is_talk = message.has_body() || message.mentions(ns::EME);
+    is_talk && message.wire_len() <= limits.message
 }
 
 fn subject(message: &Stanza) -> String {

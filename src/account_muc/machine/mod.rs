@@ -30,6 +30,7 @@
 //!
 //! | File | What happens in it |
 //! |---|---|
+//! | `sessions` | which sessions are in |
 //! | `join` | sessions ask to join; the room lets the account in or refuses |
 //! | `replay` | what a session that joins is told locally |
 //! | `occupants`, `history` | what is kept for that |
@@ -53,14 +54,17 @@ mod occupants;
 mod presence;
 mod replay;
 mod selfping;
+mod sessions;
 mod time;
 mod turn;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::sync::Arc;
 
 use jid::{BareJid, FullJid};
 
-use crate::stanza::{Stanza, Time};
+use crate::flow::bare;
+use crate::stanza::Time;
 
 use super::pool::Kept;
 use super::port::{Seat, SeatState};
@@ -70,6 +74,7 @@ use leave::Leaving;
 use nick::NickChange;
 use occupants::Occupants;
 use selfping::Doubt;
+use sessions::{Here, Sessions};
 
 pub(super) use history::Wanted;
 pub(super) use iq::{answer_for, unanswered};
@@ -91,14 +96,14 @@ pub(super) struct Machine {
     /// A bookmark wants the account here.
     autojoin: bool,
     /// The sessions that have joined the account here.
-    sessions: BTreeMap<FullJid, Here>,
+    sessions: Sessions,
     /// Everybody else.
     occupants: Occupants,
     own: Option<Own>,
     subject: Option<Subject>,
     history: History,
-    /// What the room shows of us: the presence last sent, written out.
-    shown: String,
+    /// What the room shows of us: the presence last sent.
+    shown: Option<Kept>,
     /// When something live was said last.
     heard: Option<Time>,
     doubt: Doubt,
@@ -134,18 +139,6 @@ enum Phase {
     Leaving(Box<Leaving>),
 }
 
-/// A session that has joined the account here.
-#[derive(Debug)]
-struct Here {
-    /// What it shows, without what concerns joining.
-    presence: Stanza,
-    priority: i8,
-    /// Which of several presences came last.
-    latest: u64,
-    /// It has not got history and subject yet, and wants this much.
-    settling: Option<Wanted>,
-}
-
 /// What the room says about us.
 #[derive(Debug)]
 struct Own {
@@ -172,12 +165,12 @@ impl Machine {
             phase: Phase::Out,
             password: None,
             autojoin: false,
-            sessions: BTreeMap::new(),
+            sessions: Sessions::default(),
             occupants: Occupants::default(),
             own: None,
             subject: None,
             history: History::default(),
-            shown: String::new(),
+            shown: None,
             heard: None,
             doubt: Doubt::default(),
             sent: VecDeque::new(),
@@ -199,6 +192,10 @@ impl Machine {
         self.seat.to_bare()
     }
 
+    fn room_name(&self) -> &str {
+        bare(&self.seat)
+    }
+
     /// Whether the account is in the room, or means to be.
     pub(super) fn is_known(&self) -> bool {
         !matches!(self.phase, Phase::Out | Phase::Leaving(_))
@@ -210,13 +207,13 @@ impl Machine {
     }
 
     /// The sessions in the room.
-    pub(super) fn sessions(&self) -> Vec<FullJid> {
-        self.sessions.keys().cloned().collect()
+    pub(super) fn sessions(&self) -> Arc<[FullJid]> {
+        self.sessions.names()
     }
 
     /// Whether this session is in the room.
     pub(super) fn has(&self, session: &FullJid) -> bool {
-        self.sessions.contains_key(session)
+        self.sessions.has(session)
     }
 
     /// Whether this session is in the room, or waits to be.

@@ -6,6 +6,7 @@ use jid::FullJid;
 use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 
 use super::super::muc::{self, Said};
+use super::presence::read;
 use super::{Machine, Phase, Turn};
 
 /// A change that the room has been asked for.
@@ -31,12 +32,12 @@ impl Machine {
         theirs: Option<&str>,
     ) {
         let id = turn.new_id();
-        let ask = self
-            .aggregate()
+        let best = self.aggregate(turn);
+        let ask = read(&best)
             .with_from(self.account.clone())
             .with_to(wanted.clone())
             .with_id(id.clone());
-        self.shown = self.aggregate().to_xml();
+        self.shown = Some(best);
         self.nick_change = Some(NickChange {
             id,
             since: turn.at,

@@ -5,6 +5,7 @@ use jid::{BareJid, FullJid};
 use crate::stanza::{Element, Kind, Stanza, Type, ns};
 
 use super::super::muc::{self, Said};
+use super::super::pool::Kept;
 use super::{Machine, Phase, Turn};
 
 impl Machine {
@@ -26,7 +27,7 @@ impl Machine {
             return;
         };
         self.clock += 1;
-        here.presence = shown(presence);
+        here.presence = turn.pool.keep(&shown(presence));
         here.priority = priority(presence);
         here.latest = self.clock;
         if *occupant == self.seat || !self.is_joined() {
@@ -38,12 +39,16 @@ impl Machine {
 
     /// What the account shows: the best of its sessions, which is the one of
     /// the highest priority and then the latest; away for long, without any.
-    pub(super) fn aggregate(&self) -> Stanza {
+    pub(super) fn aggregate(&self, turn: &Turn<'_>) -> Kept {
         self.sessions
-            .values()
+            .iter()
+            .map(|(_, here)| here)
             .max_by_key(|here| (here.priority, here.latest))
             .map_or_else(
-                || Stanza::presence().with_text_child("show", "xa"),
+                || {
+                    let away = Stanza::presence().with_text_child("show", "xa");
+                    turn.pool.keep(&away)
+                },
                 |here| here.presence.clone(),
             )
     }
@@ -53,16 +58,15 @@ impl Machine {
         if !self.is_joined() {
             return;
         }
-        let best = self.aggregate();
-        let written = best.to_xml();
-        if written == self.shown {
+        let best = self.aggregate(turn);
+        if self.shown.as_ref() == Some(&best) {
             return;
         }
-        self.shown = written;
-        let presence = best
+        let presence = read(&best)
             .with_from(self.account.clone())
             .with_to(self.seat.clone())
             .with_id(turn.new_id());
+        self.shown = Some(best);
         turn.tell_room(presence);
     }
 
@@ -201,6 +205,11 @@ pub(crate) fn shown(presence: &Stanza) -> Stanza {
         child.is("x", ns::MUC) || child.is("c", ns::CAPS) || child.is("priority", ns::CLIENT)
     });
     shown
+}
+
+/// The presence that was kept.
+pub(super) fn read(kept: &Kept) -> Stanza {
+    kept.stanza().unwrap_or_else(Stanza::presence)
 }
 
 /// The priority of a presence; 0, if there is none or it is no number.

@@ -4,6 +4,8 @@
 //! everybody else, itself, history, subject; then live traffic. All of it is
 //! one visit to the machine, so nothing of the room's gets in between.
 
+use std::sync::Arc;
+
 use jid::FullJid;
 
 use crate::stanza::{Element, Stanza, Type, ns};
@@ -45,7 +47,7 @@ impl Machine {
 
     /// What was said, as much as the session wants, and what it is about.
     pub(super) fn replay_talk(&self, turn: &mut Turn<'_>, session: &FullJid, wanted: Wanted) {
-        for message in self.history.replay(&self.room(), wanted) {
+        for message in self.history.replay(self.room_name(), wanted) {
             turn.tell(session, message);
         }
         turn.tell(session, self.subject_again());
@@ -69,7 +71,7 @@ impl Machine {
     }
 
     /// The sessions that are up to date.
-    pub(super) fn settled(&self) -> Vec<FullJid> {
+    pub(super) fn settled(&self) -> Arc<[FullJid]> {
         self.sessions
             .iter()
             .filter(|(_, here)| here.settling.is_none())
@@ -79,17 +81,17 @@ impl Machine {
 
     /// The subject, which is always sent (§7.2.15), even if none was ever set.
     fn subject_again(&self) -> Stanza {
-        let room = self.room();
+        let room = self.room_name();
         let kept = self
             .subject
             .as_ref()
             .and_then(|subject| Some((subject.kept.stanza()?, subject.at)));
         match kept {
-            Some((subject, _)) if muc::delayed(&room, &subject).is_some() => subject,
-            Some((subject, at)) => subject.with_child(muc::delay(&room, at)),
+            Some((subject, _)) if muc::delayed(room, &subject).is_some() => subject,
+            Some((subject, at)) => subject.with_child(muc::delay(room, at)),
             None => Stanza::message()
                 .with_type(Type::Groupchat)
-                .with_from(room)
+                .with_from(self.room())
                 .with_text_child("subject", ""),
         }
     }

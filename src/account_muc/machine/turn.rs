@@ -1,11 +1,14 @@
 //! What goes into a machine and what comes out of it.
 
+use std::sync::{Arc, Mutex};
+
 use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::Entropy;
 use crate::middleware::{Pending, PendingFull};
 use crate::stanza::{Stanza, Time};
 
+use super::super::lock;
 use super::super::options::Options;
 use super::super::pool::Pool;
 
@@ -15,7 +18,7 @@ pub(crate) struct Turn<'a> {
     pub(crate) options: &'a Options,
     pub(crate) entropy: &'a dyn Entropy,
     pub(crate) pool: &'a Pool,
-    pub(crate) pending: &'a mut Pending<Asked>,
+    pub(crate) pending: &'a Mutex<Pending<Asked>>,
     /// What becomes of the stanza that is the event, if it is one.
     pub(crate) original: Original,
     /// What is to be done, in this order.
@@ -31,7 +34,7 @@ pub(crate) enum Original {
     /// It goes on as it came.
     GoesOn,
     /// It goes on for these sessions; for nobody, if there are none.
-    Reaches(Vec<FullJid>),
+    Reaches(Arc<[FullJid]>),
     /// This goes on in its place: what the session sent, in the account's name.
     Becomes(Stanza),
 }
@@ -46,7 +49,7 @@ pub(crate) enum Command {
     /// To one session; the stanza is addressed.
     ToSession(FullJid, Stanza),
     /// To several, addressed to each.
-    ToSessions(Vec<FullJid>, Stanza),
+    ToSessions(Arc<[FullJid]>, Stanza),
 }
 
 /// Who awaits the answer to a request that was sent in the account's name.
@@ -86,7 +89,7 @@ impl Turn<'_> {
             .push(Command::ToSession(session.clone(), stanza));
     }
 
-    pub(super) fn tell_all(&mut self, sessions: Vec<FullJid>, stanza: Stanza) {
+    pub(super) fn tell_all(&mut self, sessions: Arc<[FullJid]>, stanza: Stanza) {
         if !sessions.is_empty() {
             self.commands.push(Command::ToSessions(sessions, stanza));
         }
@@ -100,6 +103,6 @@ impl Turn<'_> {
         id: &str,
         asked: Asked,
     ) -> Result<(), PendingFull> {
-        self.pending.ask(self.at, account, whom, id, asked)
+        lock(self.pending).ask(self.at, account, whom, id, asked)
     }
 }
