@@ -15,6 +15,9 @@ mod deep;
 mod fork;
 #[path = "parts/house.rs"]
 mod house;
+#[path = "parts/seats.rs"]
+#[allow(dead_code, reason = "the tests use the rest")]
+mod seats;
 
 use divan::{AllocProfiler, Bencher, black_box};
 use futures::FutureExt;

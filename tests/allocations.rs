@@ -4,9 +4,12 @@
 #[path = "../benches/parts/house.rs"]
 #[allow(dead_code, reason = "the benches use the rest")]
 mod house;
+#[path = "../benches/parts/seats.rs"]
+mod seats;
 
 use allocation_counter::measure;
 use futures::FutureExt;
+use tower_layer::Layer;
 use tower_service::Service;
 use tower_xmpp::stanza::Stanza;
 
@@ -54,6 +57,62 @@ fn all_copies_of_a_message_share_one_body() {
         assert_eq!(light, heavy, "copy {copies}: allocations and bytes");
         assert!(light.1 < 1_000, "copy {copies}: {light:?}");
     }
+}
+
+/// What a room says to an account with so many sessions in it.
+fn dispatched(sessions: usize) -> u64 {
+    let layer = seats::layer();
+    seats::seated(&layer, "alice", sessions, 50);
+    let mut stack = layer.layer(house::Nowhere);
+    // Until the history is full, and its oldest goes.
+    for number in 0..100 {
+        let said = seats::said("alice", number);
+        assert!(stack.call(said).now_or_never().is_some());
+    }
+    let said = seats::said("alice", 100);
+    let spent = measure(|| {
+        let outcome = stack.call(said).now_or_never().expect("nothing waits");
+        assert!(outcome.expect("nothing breaks").emits.is_empty());
+    });
+    spent.count_total
+}
+
+#[test]
+fn what_a_room_says_costs_a_few_allocations_and_one_for_each_session() {
+    let one = dispatched(1);
+    assert!(
+        one <= 11,
+        "{one}: the shell's, the list of sessions, what is kept"
+    );
+    for sessions in [3, 10] {
+        let more = dispatched(sessions) - one;
+        assert_eq!(more, sessions as u64 - 1, "{sessions} sessions");
+    }
+}
+
+/// What each of so many accounts in a room of fifty weighs, when all has come
+/// to rest.
+fn weight_of_a_seat(accounts: usize) -> i64 {
+    let layer = seats::layer();
+    let weighed = measure(|| {
+        for number in 0..accounts {
+            seats::seated(&layer, &format!("alice{number}"), 1, 50);
+        }
+        for _ in 0..20 {
+            seats::tick(&layer);
+        }
+    });
+    weighed.bytes_current / i64::try_from(accounts).expect("a few")
+}
+
+#[test]
+fn a_seat_among_fifty_weighs_less_than_4_kb_where_accounts_share_the_room() {
+    let shared = weight_of_a_seat(50);
+    assert!(shared <= 4_096, "{shared} bytes");
+    // Nearly all that an account has for itself are pointers; alone, it keeps
+    // everybody's presence.
+    let alone = weight_of_a_seat(1);
+    assert!(alone > 50 * 400, "{alone} bytes");
 }
 
 #[test]

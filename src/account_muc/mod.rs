@@ -144,6 +144,7 @@
 //! ```
 
 mod desk;
+mod hash;
 mod inbox;
 mod layer;
 mod machine;

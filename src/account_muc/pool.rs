@@ -5,12 +5,13 @@
 //! here, without `to` and `id`, which are all that differs.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher, RandomState};
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use crate::stanza::{Kind, Stanza};
 
+use super::hash::Secret;
 use super::lock;
 
 /// The kept stanzas, each of which holds no lock but that of its shard.
@@ -20,7 +21,7 @@ use super::lock;
 pub(super) struct Pool {
     shards: [Mutex<Shard>; SHARDS],
     /// What people write decides where it is kept, so they must not know how.
-    hasher: RandomState,
+    secret: Secret,
     /// Whose turn it is to be swept.
     next: AtomicUsize,
 }
@@ -61,7 +62,7 @@ impl Pool {
         } else {
             stanza.to_xml_without_to()
         };
-        let hash = self.hasher.hash_one(&*wire);
+        let hash = self.secret.hash_one(&*wire);
         let mut shard = self.shard(hash);
         if let Some(known) = shard.kept.get(&hash)
             && *known.0.wire == *wire

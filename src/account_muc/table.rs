@@ -11,6 +11,7 @@ use crate::middleware::Sieve;
 use crate::stanza::Time;
 
 use super::bare;
+use super::hash::Secret;
 use super::machine::Machine;
 use super::port::Seat;
 
@@ -27,11 +28,14 @@ pub(super) struct Table {
 }
 
 /// Accounts that are in a room, or mean to be.
-type Accounts = HashMap<Box<str>, Rooms>;
+type Accounts = HashMap<Box<str>, Rooms, Secret>;
 
 /// In the order of their names, so that what is done for all of them is done
 /// in the same order in every run.
-pub(super) type Rooms = BTreeMap<Box<str>, Machine>;
+///
+/// Boxed, since a map has room for several where it has one, and most accounts
+/// are in few.
+pub(super) type Rooms = BTreeMap<Box<str>, Box<Machine>>;
 
 /// The account has as many rooms as it may have.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -92,7 +96,7 @@ impl Table {
             .entry(bare(seat).into())
             .or_insert_with(|| {
                 self.rooms.insert(bare(seat));
-                Machine::new(account.clone(), seat.clone())
+                Box::new(Machine::new(account.clone(), seat.clone()))
             })
             .hand_over(at);
         Ok(())
@@ -112,7 +116,7 @@ impl Table {
         let rooms = accounts.entry(account.as_str().into()).or_default();
         rooms.entry(room.as_str().into()).or_insert_with(|| {
             self.rooms.insert(room.as_str());
-            Machine::restored(seat)
+            Box::new(Machine::restored(seat))
         });
     }
 
@@ -202,7 +206,7 @@ impl Occupancy for Table {
         let machine = accounts
             .get(account.as_str())
             .and_then(|rooms| rooms.get(room.as_str()));
-        machine.is_some_and(Machine::is_known)
+        machine.is_some_and(|machine| machine.is_known())
     }
 
     fn sessions(&self, account: &BareJid, room: &BareJid) -> Vec<FullJid> {

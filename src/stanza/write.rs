@@ -60,11 +60,9 @@ impl Stanza {
     /// assert_eq!(alice.to_xml_without_to(), "<presence xmlns='jabber:client' id='1'/>");
     /// ```
     pub fn to_xml_without_to(&self) -> String {
-        // What is written so is kept: not a byte too much.
-        let mut count = Count(0);
-        self.write_for_all(&mut count);
-        let mut text = String::with_capacity(count.0);
-        self.write_for_all(&mut text);
+        let mut text = String::with_capacity(self.standalone_estimate());
+        self.head.write_without_to(Some(ns::CLIENT), &mut text);
+        self.write_contents(&mut text);
         text
     }
 
@@ -134,11 +132,6 @@ impl Stanza {
             head,
             tail: text.as_bytes().into(),
         }
-    }
-
-    fn write_for_all(&self, out: &mut impl Out) {
-        self.head.write_without_to(Some(ns::CLIENT), out);
-        self.write_contents(out);
     }
 
     pub(super) fn write_to(&self, out: &mut impl Out, namespace: Option<&str>) {

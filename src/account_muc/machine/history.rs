@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::stanza::{ElementRef, Stanza, Time, ns};
 
 use super::super::muc;
+use super::super::options::Limits;
 use super::super::pool::{Kept, Pool};
 
 /// The last messages, oldest first.
@@ -60,12 +61,19 @@ impl Wanted {
 }
 
 impl History {
-    /// Keeps what has just been said; the oldest goes.
-    pub(super) fn push(&mut self, pool: &Pool, at: Time, message: &Stanza, limit: usize) {
-        if limit > 0 {
-            let kept = pool.keep(message);
-            self.add(Line { at, kept }, limit);
+    /// Keeps what has just been said, unless it is too long; the oldest goes.
+    pub(super) fn push(&mut self, pool: &Pool, at: Time, message: &Stanza, limits: &Limits) {
+        if limits.history == 0 {
+            return;
         }
+        let kept = pool.keep(message);
+        if kept.len() > limits.message {
+            return;
+        }
+        while self.0.len() >= limits.history {
+            self.0.pop_front();
+        }
+        self.0.push_back(Line { at, kept });
     }
 
     /// Keeps what the room says was said before. Says whether it is news:
@@ -76,22 +84,15 @@ impl History {
         room: &str,
         at: Time,
         message: &Stanza,
-        limit: usize,
+        limits: &Limits,
     ) -> bool {
         let told = key(room, message);
         let key = |kept: &Kept| kept.key(|message| key(room, message));
         if self.0.iter().any(|line| key(&line.kept) == told) {
             return false;
         }
-        self.push(pool, at, message, limit);
+        self.push(pool, at, message, limits);
         true
-    }
-
-    fn add(&mut self, line: Line, limit: usize) {
-        while self.0.len() >= limit {
-            self.0.pop_front();
-        }
-        self.0.push_back(line);
     }
 
     /// What a session is sent: oldest first, each with its `<delay/>`.
@@ -162,11 +163,18 @@ mod tests {
         Stanza::parse(xml.as_bytes()).unwrap()
     }
 
+    fn limits(history: usize) -> Limits {
+        Limits {
+            history,
+            ..Limits::default()
+        }
+    }
+
     fn history(messages: u32, limit: usize) -> History {
         let (pool, mut history) = (Pool::default(), History::default());
         for id in 0..messages {
             let at = Time::from_secs(i64::from(id));
-            history.push(&pool, at, &said(id), limit);
+            history.push(&pool, at, &said(id), &limits(limit));
         }
         history
     }
@@ -232,7 +240,7 @@ mod tests {
         let (pool, mut history) = (Pool::default(), history(1, 50));
         let at = Time::from_secs(7);
         let again = said(0).with_child(muc::delay(ROOM, at));
-        assert!(!history.push_old(&pool, ROOM, at, &again, 50));
+        assert!(!history.push_old(&pool, ROOM, at, &again, &limits(50)));
         let stamped = |from: &str| {
             let xml = format!(
                 "<message from='room@muc.example/{from}' type='groupchat'>\
@@ -240,7 +248,7 @@ mod tests {
             );
             Stanza::parse(xml.as_bytes()).unwrap()
         };
-        assert!(history.push_old(&pool, ROOM, at, &stamped("Bob"), 50));
-        assert!(!history.push_old(&pool, ROOM, at, &stamped("Bobby"), 50));
+        assert!(history.push_old(&pool, ROOM, at, &stamped("Bob"), &limits(50)));
+        assert!(!history.push_old(&pool, ROOM, at, &stamped("Bobby"), &limits(50)));
     }
 }

@@ -6,7 +6,6 @@ use crate::flow::bare;
 use crate::stanza::{Condition, ElementRef, MessageType, Stanza, Time, ns};
 
 use super::super::muc::{self, Said};
-use super::super::options::Limits;
 use super::{Machine, Original, Own, Phase, Subject, Turn};
 
 impl Machine {
@@ -166,10 +165,9 @@ impl Machine {
 
     /// Keeps what newcomers are to get.
     fn keep(&mut self, turn: &Turn<'_>, message: &Stanza) {
-        let limits = &turn.options.limits;
-        if is_kept(message, limits) {
-            self.history
-                .push(turn.pool, turn.at, message, limits.history);
+        if is_talk(message) {
+            let limits = &turn.options.limits;
+            self.history.push(turn.pool, turn.at, message, limits);
         }
     }
 
@@ -177,10 +175,7 @@ impl Machine {
     fn keep_old(&mut self, turn: &Turn<'_>, message: &Stanza, at: Time) -> bool {
         let limits = &turn.options.limits;
         let room = bare(&self.seat);
-        !is_kept(message, limits)
-            || self
-                .history
-                .push_old(turn.pool, room, at, message, limits.history)
+        !is_talk(message) || self.history.push_old(turn.pool, room, at, message, limits)
     }
 
     /// The room changes what it is (§10.2.1): 172 and 173, 170 and 171.
@@ -203,11 +198,9 @@ impl Machine {
     }
 }
 
-/// Whether newcomers are to get it: something that was said, and not at great
-/// length.
-fn is_kept(message: &Stanza, limits: &Limits) -> bool {
-    let is_talk = message.has_body() || message.mentions(ns::EME);
-    is_talk && message.wire_len() <= limits.message
+/// Whether newcomers are to get it: something that was said.
+fn is_talk(message: &Stanza) -> bool {
+    message.has_body() || message.mentions(ns::EME)
 }
 
 fn subject(message: &Stanza) -> String {
