@@ -17,7 +17,8 @@ use super::accounts::Accounts;
 use super::clock::now;
 use super::options::Limits;
 use super::random;
-use super::session::{NotResumed, Session};
+use super::services::offline::Position;
+use super::session::{NotResumed, Rest, Session};
 use super::sessions::{Found, NotAdded};
 use super::site::Site;
 use super::stream::acks::{self, Acks, Claim};
@@ -206,13 +207,14 @@ impl Entrance {
                 session: session.jid().clone(),
             })
         };
-        let heard = match session.resume(queue.clone(), wish.h, announce) {
-            Ok(heard) => heard,
+        let (heard, arrived) = match session.resume(queue.clone(), wish.h, announce) {
+            Ok(resumed) => resumed,
             Err(NotResumed::Over) => return Err(Failed::Gone(None)),
             Err(NotResumed::Fault(fault)) => return Err(Failed::Fault(fault)),
         };
         info!(session = %session.jid(), "session resumed");
         let _ = heard.await;
+        self.arrived(arrived).await;
         Ok(Seat {
             session: session.clone(),
             handled,
@@ -237,6 +239,12 @@ impl Entrance {
         let route = Route::FromSession(session.jid().clone());
         let envelope = Envelope::stanza(now(), route, stanza);
         self.conductor.enter(envelope)
+    }
+
+    /// A client acknowledges what it got (XEP-0198 §4).
+    pub async fn acknowledged(&self, session: &Session, h: u32) -> Result<(), Fault> {
+        self.arrived(session.acknowledged(h)?).await;
+        Ok(())
     }
 
     /// A client says whether it is looked at (XEP-0352).
@@ -296,10 +304,11 @@ impl Entrance {
 
     /// Tells the layers, and what waits for its time, that time passes.
     pub async fn tick(&self) {
-        let at = now();
+        let (at, mut arrived) = (now(), vec![]);
         for session in self.site.sessions.all() {
-            session.tick(at);
+            arrived.extend(session.tick(at));
         }
+        self.arrived(arrived).await;
         self.hear(Event::Tick).await;
     }
 
@@ -317,7 +326,11 @@ impl Entrance {
             .ended()
             .get_or_init(async || {
                 let id = session.resumption_id();
-                let unacked = session.close();
+                let Rest {
+                    unacked,
+                    arrived,
+                    loan,
+                } = session.close();
                 info!(session = %session.jid(), ?how, unacked = unacked.len(), "session ended");
                 self.hear(Event::SessionEnded {
                     session: session.jid().clone(),
@@ -333,8 +346,26 @@ impl Entrance {
                 let handled = session.handled();
                 self.site.sessions.remove(session, id, handled);
                 self.conductor.carry_out(now(), expire(unacked));
+                self.arrived(arrived).await;
+                self.site.offline.give_back(&loan);
+                if !loan.is_empty()
+                    && let Some(heir) = self.site.sessions.heir(session)
+                    && let Err(error) = self.site.offline.hand_over(&heir).await
+                {
+                    warn!(session = %heir.jid(), %error, "offline messages not delivered");
+                }
             })
             .await;
+    }
+
+    /// What waited for an account has arrived, and waits no more.
+    async fn arrived(&self, positions: Vec<Position>) {
+        if positions.is_empty() {
+            return;
+        }
+        if let Err(error) = self.site.offline.forget(positions).await {
+            warn!(%error, "offline messages not removed, they will be sent again");
+        }
     }
 
     /// Something happened without a stanza.

@@ -10,6 +10,7 @@ use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tower_xmpp::host::{Delivery, Handled, Outbox, Undelivered};
 use tower_xmpp::stanza::{Stanza, Time};
 
+use super::services::offline::{self, Loan, Position};
 use super::services::pep::interest::Asked;
 use super::stream::acks::{self, Acks, Full};
 use super::stream::queue::{Cut, Queue};
@@ -36,6 +37,8 @@ struct State {
     link: Link,
     /// Stream management, once the client has enabled it.
     acks: Option<Acks>,
+    /// Messages that waited for the account and are not known to have arrived.
+    loan: Loan,
     /// What could not be sent. Where there is any, the session takes nothing
     /// more and is about to end.
     left: Vec<Delivery>,
@@ -65,6 +68,16 @@ pub struct Standing {
     pub asked: Asked,
 }
 
+/// What is left of a session that is over.
+pub struct Rest {
+    /// What the client may not have, in order.
+    pub unacked: Vec<Delivery>,
+    /// What waited for the account: it has arrived.
+    pub arrived: Vec<Position>,
+    /// It may not have.
+    pub loan: Vec<Position>,
+}
+
 /// Why a session could not be resumed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotResumed {
@@ -84,6 +97,7 @@ impl Session {
                 is_greeted: false,
                 link: Link::Connected(queue),
                 acks,
+                loan: Loan::default(),
                 left: vec![],
             }),
             standing: Mutex::default(),
@@ -140,6 +154,18 @@ impl Session {
         Ok(())
     }
 
+    /// The same for what has waited for the account; false if it is not taken.
+    pub fn lend(&self, position: Position, delivery: Delivery) -> bool {
+        let mut state = self.state();
+        if !state.takes_more() {
+            return false;
+        }
+        state.loan.add(position);
+        state.outbox.push(delivery);
+        state.flush();
+        true
+    }
+
     /// The client is looked at or not (XEP-0352): what can wait goes out or
     /// waits.
     pub fn looked_at(&self, is_active: bool) {
@@ -151,11 +177,14 @@ impl Session {
         state.flush();
     }
 
-    /// Time passes: what has waited too long goes out.
-    pub fn tick(&self, now: Time) {
+    /// Time passes: what has waited too long goes out. Returns what has
+    /// arrived of what waited for the account.
+    pub fn tick(&self, now: Time) -> Vec<Position> {
         let mut state = self.state();
+        let arrived = state.written();
         state.outbox.tick(now);
         state.flush();
+        arrived
     }
 
     /// The client enables stream management; `answer` is the last thing it
@@ -175,14 +204,13 @@ impl Session {
         self.state().acks.is_some()
     }
 
-    /// The client acknowledges what it got.
-    pub fn acknowledged(&self, h: u32) -> Result<(), Fault> {
+    /// The client acknowledges what it got. Returns what has arrived of what
+    /// waited for the account.
+    pub fn acknowledged(&self, h: u32) -> Result<Vec<Position>, Fault> {
         let mut state = self.state();
-        if let Some(acks) = &mut state.acks {
-            acks.acknowledged(h)?;
-            state.ask();
-        }
-        Ok(())
+        let arrived = state.acknowledged(h)?;
+        state.ask();
+        Ok(arrived)
     }
 
     /// The id by which it can be resumed, if it may be.
@@ -228,19 +256,22 @@ impl Session {
 
     /// The client is back on another stream, says how much it got, and gets
     /// the rest again. `announce` tells whom it concerns, before the client
-    /// hears anything else and before the session can end.
+    /// hears anything else and before the session can end. Returns, besides,
+    /// what has arrived of what waited for the account.
     pub fn resume<T>(
         &self,
         queue: Arc<Queue>,
         h: u32,
         announce: impl FnOnce() -> T,
-    ) -> Result<T, NotResumed> {
+    ) -> Result<(T, Vec<Position>), NotResumed> {
         let mut state = self.state();
-        let State { link, acks, .. } = &mut *state;
-        let (Link::Hibernating(_), Some(acks)) = (&link, acks) else {
+        if !matches!(state.link, Link::Hibernating(_)) {
+            return Err(NotResumed::Over);
+        }
+        let arrived = state.acknowledged(h).map_err(NotResumed::Fault)?;
+        let Some(acks) = &mut state.acks else {
             return Err(NotResumed::Over);
         };
-        acks.acknowledged(h).map_err(NotResumed::Fault)?;
         acks.resumed();
         let announced = announce();
         for stanza in acks.unacked() {
@@ -251,18 +282,23 @@ impl Session {
         // XEP-0352 §5.2
         state.outbox.active();
         state.flush();
-        Ok(announced)
+        Ok((announced, arrived))
     }
 
-    /// Takes nothing more; returns what the client may not have, in order.
-    pub fn close(&self) -> Vec<Delivery> {
+    /// Takes nothing more.
+    pub fn close(&self) -> Rest {
         let mut state = self.state();
+        let arrived = state.written();
         state.link = Link::Over;
         let unacked = state.acks.take().map(Acks::into_unacked);
         let mut left: Vec<_> = unacked.unwrap_or_default().into();
         left.append(&mut state.left);
         left.extend(state.outbox.drain());
-        left
+        Rest {
+            unacked: left,
+            arrived,
+            loan: std::mem::take(&mut state.loan).into_positions(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -298,12 +334,13 @@ impl State {
         let stanza = delivery.stanza.clone();
         let Some(acks) = &mut self.acks else {
             // What is written is gone, whether it arrives or not.
-            let is_written = match &self.link {
-                Link::Connected(queue) => queue.stanza(&stanza).is_ok(),
-                _ => false,
-            };
-            if !is_written {
-                self.left.push(delivery);
+            match &self.link {
+                Link::Connected(queue) if queue.stanza(&stanza).is_ok() => {
+                    if delivery.by == Some(offline::BY) {
+                        self.loan.arrives_at(queue.appended());
+                    }
+                }
+                _ => self.left.push(delivery),
             }
             return;
         };
@@ -313,6 +350,23 @@ impl State {
             self.give_up();
         } else if let Link::Connected(queue) = &self.link {
             let _ = queue.stanza(&stanza);
+        }
+    }
+
+    fn acknowledged(&mut self, h: u32) -> Result<Vec<Position>, Fault> {
+        let mut count = 0;
+        let Some(acks) = &mut self.acks else {
+            return Ok(vec![]);
+        };
+        acks.acknowledged(h, |it| count += usize::from(it.by == Some(offline::BY)))?;
+        Ok(self.loan.acknowledged(count))
+    }
+
+    /// What a client has that does not acknowledge.
+    fn written(&mut self) -> Vec<Position> {
+        match &self.link {
+            Link::Connected(queue) => self.loan.written(queue.written()),
+            _ => vec![],
         }
     }
 

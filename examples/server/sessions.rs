@@ -165,6 +165,16 @@ impl Sessions {
         found.iter().map(|session| session.jid().clone()).collect()
     }
 
+    /// Who takes messages in its place: the most available of the account's
+    /// other sessions (RFC 6121 §8.5.2.1.1).
+    pub fn heir(&self, session: &Session) -> Option<Arc<Session>> {
+        let priority = |it: &Arc<Session>| it.standing().priority().filter(|it| *it >= 0);
+        let others = self.of(&session.jid().to_bare()).into_iter();
+        others
+            .filter(|it| it.jid() != session.jid() && priority(it).is_some())
+            .max_by_key(priority)
+    }
+
     pub fn availability(&self, account: &BareJid) -> Vec<Availability> {
         let of = |session: &Arc<Session>| Availability {
             session: session.jid().clone(),

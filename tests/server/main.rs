@@ -15,6 +15,7 @@ mod layers;
 mod lifecycle;
 mod login;
 mod modes;
+mod offline;
 mod pep;
 mod presence;
 mod process;

@@ -5,14 +5,28 @@
 //! 2. All else waits here, with the time it came (XEP-0203), until one of the
 //!    account's clients is available with a priority that is not negative.
 //!    Without the archive layer, that is everything.
-//! 3. Who is full is told on: the sender gets `service-unavailable`.
+//! 3. It is lent to that client, and forgotten when the client has
+//!    acknowledged it (XEP-0198), or, if it does not acknowledge, when it is
+//!    written. What a session ends without is for the next client, in its
+//!    place and with its time; after a crash it is there once more.
+//! 4. Who is full is told on: the sender gets `service-unavailable`.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use jid::{BareJid, Jid};
 use rusqlite::Connection;
+use tower_xmpp::flow::Fate;
+use tower_xmpp::host::Delivery;
 use tower_xmpp::stanza::{Element, Stanza, Time, ns};
 
+use super::super::clock::now;
+use super::super::session::Session;
 use super::super::site::Site;
 use super::super::storage::{Failed, Storage, stanza};
+
+/// Who a delivery is by that has waited.
+pub const BY: &str = "offline";
 
 /// How many messages may wait for one account.
 const MESSAGES: usize = 100;
@@ -20,24 +34,126 @@ const MESSAGES: usize = 100;
 /// How many bytes of them.
 const BYTES: usize = 1 << 20;
 
-pub struct Offline(Storage);
+/// What waits, of all accounts; cloning it is cheap.
+#[derive(Clone)]
+pub struct Offline {
+    storage: Storage,
+    /// What some session has, and nobody else shall get.
+    lent: Arc<Mutex<BTreeSet<Position>>>,
+}
+
+/// Of a message, among all that wait.
+pub type Position = i64;
+
+/// What one session has of what waited, in the order in which it got it.
+#[derive(Default)]
+pub struct Loan {
+    positions: VecDeque<Position>,
+    /// How much its stream must have written for the first of them to have
+    /// arrived: what went out before the client began to acknowledge.
+    marks: VecDeque<usize>,
+}
 
 impl Offline {
     pub fn new(storage: Storage) -> Self {
-        Self(storage)
+        let lent = Arc::default();
+        Self { storage, lent }
     }
 
-    /// Takes what has waited for the account, the oldest first. Whoever takes
-    /// it has to deliver it: it is gone here.
-    pub async fn take(&self, account: &BareJid) -> Result<Vec<Stanza>, Failed> {
-        let account = account.clone();
-        self.0.run(move |db| take(db, &account)).await
+    /// Gives a session what waits for its account, the oldest first. Not
+    /// emitted, but put into the session's hands: what is lent and what is
+    /// delivered have one order.
+    pub async fn hand_over(&self, session: &Session) -> Result<(), Failed> {
+        for (position, message) in self.lend(session.jid().to_bare()).await? {
+            let mut delivery = Delivery::new(session.jid().clone(), message, Fate::Drop, now());
+            delivery.by = Some(BY);
+            if !session.lend(position, delivery) {
+                self.give_back(&[position]);
+            }
+        }
+        Ok(())
+    }
+
+    /// It has arrived.
+    pub async fn forget(&self, positions: Vec<Position>) -> Result<(), Failed> {
+        let gone = positions.clone();
+        let forget = self.storage.run(move |db| {
+            let mut delete =
+                db.prepare_cached("DELETE FROM offline_messages WHERE position = ?1")?;
+            for position in gone {
+                delete.execute([position])?;
+            }
+            Ok(())
+        });
+        forget.await?;
+        self.give_back(&positions);
+        Ok(())
+    }
+
+    /// Nobody has it any more.
+    pub fn give_back(&self, positions: &[Position]) {
+        let mut lent = self.lent();
+        for position in positions {
+            lent.remove(position);
+        }
+    }
+
+    async fn lend(&self, account: BareJid) -> Result<Vec<(Position, Stanza)>, Failed> {
+        let offline = self.clone();
+        let lend = self.storage.run(move |db| {
+            let mut waiting = waiting(db, &account)?;
+            let mut lent = offline.lent();
+            waiting.retain(|(position, _)| lent.insert(*position));
+            Ok(waiting)
+        });
+        lend.await
     }
 
     /// Whether there was room for it.
     async fn put(&self, account: &BareJid, message: String) -> Result<bool, Failed> {
         let account = account.clone();
-        self.0.run(move |db| put(db, &account, &message)).await
+        let put = self.storage.run(move |db| put(db, &account, &message));
+        put.await
+    }
+
+    fn lent(&self) -> MutexGuard<'_, BTreeSet<Position>> {
+        self.lent.lock().unwrap()
+    }
+}
+
+impl Loan {
+    pub fn add(&mut self, position: Position) {
+        self.positions.push_back(position);
+    }
+
+    /// One more of it goes to a client that does not acknowledge: it will have
+    /// arrived when so much is written.
+    pub fn arrives_at(&mut self, mark: usize) {
+        self.marks.push_back(mark);
+    }
+
+    /// The client has acknowledged so many of it, and therefore has all that
+    /// it got before it began to.
+    pub fn acknowledged(&mut self, count: usize) -> Vec<Position> {
+        let arrived = count + std::mem::take(&mut self.marks).len();
+        self.first(arrived)
+    }
+
+    /// So much is written.
+    pub fn written(&mut self, bytes: usize) -> Vec<Position> {
+        let arrived = self.marks.partition_point(|mark| *mark <= bytes);
+        self.marks.drain(..arrived);
+        self.first(arrived)
+    }
+
+    /// The rest.
+    pub fn into_positions(self) -> Vec<Position> {
+        self.positions.into()
+    }
+
+    fn first(&mut self, count: usize) -> Vec<Position> {
+        let count = count.min(self.positions.len());
+        self.positions.drain(..count).collect()
     }
 }
 
@@ -70,16 +186,11 @@ fn is_archived(message: &Stanza, account: &BareJid) -> bool {
         .any(|child| child.is("stanza-id", ns::SID) && child.attr("by").is_some_and(by))
 }
 
-fn take(db: &Connection, account: &BareJid) -> rusqlite::Result<Vec<Stanza>> {
-    let all = "SELECT xml FROM offline_messages WHERE account = ?1 ORDER BY position";
+fn waiting(db: &Connection, account: &BareJid) -> rusqlite::Result<Vec<(Position, Stanza)>> {
+    let all = "SELECT position, xml FROM offline_messages WHERE account = ?1 ORDER BY position";
     let mut all = db.prepare_cached(all)?;
-    let taken = all.query_map([account.as_str()], |row| stanza(row, 0))?;
-    let taken = taken.collect::<Result<Vec<_>, _>>()?;
-    if !taken.is_empty() {
-        let delete = "DELETE FROM offline_messages WHERE account = ?1";
-        db.execute(delete, [account.as_str()])?;
-    }
-    Ok(taken)
+    let waiting = all.query_map([account.as_str()], |row| Ok((row.get(0)?, stanza(row, 1)?)))?;
+    waiting.collect()
 }
 
 fn put(db: &Connection, account: &BareJid, message: &str) -> rusqlite::Result<bool> {
@@ -101,7 +212,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_waits_is_bounded_and_taken_once() {
+    async fn what_waits_is_bounded_and_lent_to_one_until_it_has_arrived_or_is_given_back() {
         let offline = Offline::new(Storage::open(None).unwrap());
         let alice = BareJid::new("alice@x").unwrap();
         for number in 0..=MESSAGES {
@@ -109,14 +220,33 @@ mod tests {
             let kept = offline.put(&alice, message).await.unwrap();
             assert_eq!(kept, number < MESSAGES);
         }
-        let taken = offline.take(&alice).await.unwrap();
-        assert_eq!(taken.len(), MESSAGES);
-        assert_eq!(taken[1].id(), Some("1"));
-        assert!(offline.take(&alice).await.unwrap().is_empty());
+        let lend = async || offline.lend(alice.clone()).await.unwrap();
+        let lent = lend().await;
+        assert_eq!(lent.len(), MESSAGES);
+        assert!(lend().await.is_empty());
+        offline.give_back(&[lent[1].0]);
+        assert_eq!(lend().await[0].1.id(), Some("1"));
+        let all = lent.iter().map(|(position, _)| *position).collect();
+        offline.forget(all).await.unwrap();
+        assert!(lend().await.is_empty());
 
         let half = Stanza::message().with_text_child("body", &"x".repeat(BYTES / 2));
         assert!(offline.put(&alice, half.to_xml()).await.unwrap());
         assert!(!offline.put(&alice, half.to_xml()).await.unwrap());
+    }
+
+    #[test]
+    fn of_a_loan_arrives_what_is_acknowledged_or_written_the_first_first() {
+        let mut loan = Loan::default();
+        (1..=5).for_each(|position| loan.add(position));
+        for mark in [100, 200, 300] {
+            loan.arrives_at(mark);
+        }
+        assert_eq!(loan.written(299), [1, 2]);
+        assert!(loan.written(299).is_empty());
+        assert_eq!(loan.acknowledged(1), [3, 4]);
+        assert!(loan.acknowledged(0).is_empty());
+        assert_eq!(loan.into_positions(), [5]);
     }
 
     #[test]

@@ -80,8 +80,13 @@ impl Acks {
         asks
     }
 
-    /// The client says that it has `h` stanzas of ours.
-    pub fn acknowledged(&mut self, h: u32) -> Result<(), Fault> {
+    /// The client says that it has `h` stanzas of ours; `arrived` hears of each
+    /// of which it did not say so before.
+    pub fn acknowledged(
+        &mut self,
+        h: u32,
+        mut arrived: impl FnMut(&Delivery),
+    ) -> Result<(), Fault> {
         let news = h.wrapping_sub(self.acked) as usize;
         if news > self.unacked.len() {
             let waiting = u32::try_from(self.unacked.len()).unwrap_or(u32::MAX);
@@ -92,6 +97,7 @@ impl Acks {
         }
         for delivery in self.unacked.drain(..news) {
             self.bytes -= weight(&delivery.stanza);
+            arrived(&delivery);
         }
         self.acked = h;
         self.has_asked = false;
@@ -189,11 +195,14 @@ mod tests {
     fn what_is_acknowledged_is_let_go_and_the_rest_is_kept_in_order() {
         let mut acks = Acks::new(None, 10_000);
         sent(&mut acks, 4);
-        acks.acknowledged(0).unwrap();
-        acks.acknowledged(3).unwrap();
+        acks.acknowledged(0, |_| ()).unwrap();
+        let mut arrived = vec![];
+        acks.acknowledged(3, |it| arrived.extend(it.stanza.id().map(str::to_owned)))
+            .unwrap();
+        assert_eq!(arrived, ["0", "1", "2"]);
         assert_eq!(waiting(&acks), ["3"]);
-        acks.acknowledged(3).unwrap();
-        acks.acknowledged(4).unwrap();
+        acks.acknowledged(3, |_| ()).unwrap();
+        acks.acknowledged(4, |_| ()).unwrap();
         assert_eq!((waiting(&acks).len(), acks.bytes), (0, 0));
     }
 
@@ -201,13 +210,13 @@ mod tests {
     fn more_than_was_sent_cannot_be_acknowledged_and_neither_can_less_than_before() {
         let mut acks = Acks::new(None, 10_000);
         sent(&mut acks, 2);
-        acks.acknowledged(1).unwrap();
+        acks.acknowledged(1, |_| ()).unwrap();
         for h in [3, 0, u32::MAX] {
             let fault = Fault::HandledTooMany {
                 handled: h,
                 sent: 2,
             };
-            assert_eq!(acks.acknowledged(h), Err(fault));
+            assert_eq!(acks.acknowledged(h, |_| ()), Err(fault));
         }
         assert_eq!(waiting(&acks), ["1"]);
     }
@@ -217,8 +226,8 @@ mod tests {
         let mut acks = Acks::new(None, 10_000);
         acks.acked = u32::MAX - 1;
         sent(&mut acks, 3);
-        acks.acknowledged(u32::MAX).unwrap();
-        acks.acknowledged(1).unwrap();
+        acks.acknowledged(u32::MAX, |_| ()).unwrap();
+        acks.acknowledged(1, |_| ()).unwrap();
         assert_eq!(waiting(&acks).len(), 0);
     }
 
@@ -230,7 +239,7 @@ mod tests {
             panic!("there is no room");
         };
         assert_eq!(back.stanza.id(), Some("more"));
-        acks.acknowledged(1).unwrap();
+        acks.acknowledged(1, |_| ()).unwrap();
         sent(&mut acks, 1);
     }
 
@@ -241,9 +250,9 @@ mod tests {
         sent(&mut acks, 2);
         assert!(acks.asks());
         assert!(!acks.asks());
-        acks.acknowledged(1).unwrap();
+        acks.acknowledged(1, |_| ()).unwrap();
         assert!(acks.asks());
-        acks.acknowledged(2).unwrap();
+        acks.acknowledged(2, |_| ()).unwrap();
         assert!(!acks.asks());
     }
 
@@ -252,9 +261,9 @@ mod tests {
         let mut acks = Acks::new(None, 10_000);
         sent(&mut acks, 2);
         assert!(acks.asks());
-        acks.acknowledged(1).unwrap();
+        acks.acknowledged(1, |_| ()).unwrap();
         assert!(acks.asks());
-        acks.acknowledged(1).unwrap();
+        acks.acknowledged(1, |_| ()).unwrap();
         assert!(!acks.asks(), "it has nothing new to say");
         sent(&mut acks, 1);
         assert!(acks.asks());

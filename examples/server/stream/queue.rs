@@ -29,6 +29,10 @@ struct State {
     waiting: Vec<u8>,
     /// Where each message ends, where the framing has messages.
     ends: Vec<usize>,
+    /// Bytes that were taken and may not be written yet.
+    taken: usize,
+    /// Bytes that were written before.
+    written: usize,
     cut: Option<Cut>,
 }
 
@@ -140,6 +144,17 @@ impl Queue {
         self.state().cut.is_some()
     }
 
+    /// How many bytes were appended so far.
+    pub fn appended(&self) -> usize {
+        let state = self.state();
+        state.written + state.taken + state.waiting.len()
+    }
+
+    /// How many of them have been written for certain.
+    pub fn written(&self) -> usize {
+        self.state().written
+    }
+
     /// Resolves when the stream was ended by whomever.
     pub async fn when_cut(&self) -> Cut {
         loop {
@@ -168,7 +183,10 @@ impl Queue {
         loop {
             {
                 let mut state = self.state();
+                // Whoever takes more has written what it took before.
+                state.written += std::mem::take(&mut state.taken);
                 if !state.waiting.is_empty() {
+                    state.taken = state.waiting.len();
                     std::mem::swap(&mut state.waiting, &mut chunk.waiting);
                     std::mem::swap(&mut state.ends, &mut chunk.ends);
                     return true;
@@ -282,7 +300,10 @@ mod tests {
         let (written, ()) = tokio::join!(written(&queue), async {
             tokio::task::yield_now().await;
             queue.words("abc").unwrap();
-            tokio::task::yield_now().await;
+            assert_eq!((queue.appended(), queue.written()), (3, 0));
+            while queue.written() < 3 {
+                tokio::task::yield_now().await;
+            }
             queue.cut(Cut::Read);
         });
         assert_eq!(written.0, "abc");

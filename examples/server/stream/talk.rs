@@ -127,7 +127,10 @@ impl Talk<'_> {
                 self.say(&acks::answer(count));
                 self.owes = self.handled.under_way() > 0;
             }
-            ("a", true) => self.session.acknowledged(acks::count(element)?)?,
+            ("a", true) => {
+                let h = acks::count(element)?;
+                self.entrance.acknowledged(self.session, h).await?;
+            }
             _ => return Err(Fault::UnsupportedStanzaType),
         }
         Ok(())

@@ -1,8 +1,9 @@
 //! Clients come, show how they are, and go (RFC 6121 §4.2 to §4.5).
 
 use jid::{BareJid, FullJid, Jid};
-use tower_xmpp::flow::{Drop, Emit, Fate, Original, Outcome};
+use tower_xmpp::flow::{Drop, Emit, Original, Outcome, Settled, Settling};
 use tower_xmpp::stanza::{Stanza, Type, ns};
+use tracing::warn;
 
 use super::super::super::sessions::{Session, Standing};
 use super::super::super::site::Site;
@@ -35,9 +36,13 @@ pub async fn available(site: &Site, session: &FullJid, stanza: &Stanza) -> Resul
     emits.extend(pep::interest::ask(site, session, stanza));
     // XEP-0160 §3: what has waited goes to the first who takes messages.
     if priority >= 0 && before.is_none_or(|(_, before)| before < 0) {
-        for message in site.offline.take(&account).await? {
-            emits.push(Emit::copy(session.clone(), message).with_fate(Fate::Reroute));
-        }
+        let offline = site.offline.clone();
+        outcome.settling.push(Settling::new(async move {
+            if let Err(error) = offline.hand_over(&known).await {
+                warn!(session = %known.jid(), %error, "offline messages not delivered");
+            }
+            Settled::default()
+        }));
     }
     Ok(outcome)
 }
