@@ -75,6 +75,20 @@ need_xmppjs() {
         @xmpp/client@0.14.0 </dev/null
 }
 
+# Converse.js, and Debian's Chromium with what drives it.
+need_converse() {
+    export CONVERSE=$root/target/live/converse CHROMIUM
+    need_xmppjs
+    need_package chromium chromium
+    CHROMIUM=$(command -v chromium)
+    [ -d "$CONVERSE/node_modules/converse.js/dist" ] && return
+    rm -rf "$CONVERSE"
+    mkdir -p "$CONVERSE"
+    echo '{"private": true}' >"$CONVERSE/package.json"
+    timeout 300 npm install --prefix "$CONVERSE" --silent --no-audit --no-fund --ignore-scripts \
+        converse.js@14.0.0 puppeteer-core@24.43.1 </dev/null
+}
+
 # Builds an example and tells where it is: need_example server sets $server.
 # LIVE_PROFILE=dev takes the build that tests use.
 need_example() { # need_example NAME
@@ -166,6 +180,21 @@ run_checks() {
     judge 300 'bad input' "$python" "$live/raw_stream.py" "$@"
     judge 120 xmpp.js node "$live/xmppjs.mjs" "$@"
     judge 300 profanity "$python" "$live/profanity.py" "$@"
+}
+
+# Converse over WebSocket, beside clients over TCP, at a fresh server: what it
+# shows includes what it finds.
+judge_in_browser() {
+    local port websocket
+    port=$(free_port)
+    websocket=$(free_port)
+    start_server 'server of a browser' "$port" "$server" --listen "127.0.0.1:$port" \
+        --websocket "127.0.0.1:$websocket" --domain localhost --log warn
+    judge 120 Converse node "$live/converse.mjs" --port "$port" \
+        --websocket "ws://127.0.0.1:$websocket/xmpp-websocket" \
+        --screenshot "$root/target/live/converse.png" "$@"
+    stop_server 'server of a browser'
+    no_complaints 'server of a browser'
 }
 
 # The last line, in the form that CI counts; fails if anything failed.
