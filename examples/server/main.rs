@@ -10,6 +10,7 @@
 //! seats       who sits in which room, for one of them
 //! blocking/   a layer of the server's own
 //! site        what the library asks of this server (`host::Host`)
+//! complaints  what has gone wrong already
 //! services/   what ends at the server: roster, presence, discovery …
 //! archives    where the archives lie
 //! rooms       the chat rooms
@@ -23,6 +24,7 @@ mod archives;
 mod blocking;
 mod census;
 mod clock;
+mod complaints;
 mod entrance;
 mod figures;
 pub(crate) mod options;
@@ -46,7 +48,11 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, fmt};
 
 use options::Options;
 use server::Server;
@@ -70,10 +76,13 @@ pub(crate) fn status(ended: Result<(), Box<dyn std::error::Error>>) -> u8 {
 /// Serves until it is told to end.
 pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Error>> {
     options.check()?;
-    tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_new(&options.log)?)
+    let log = fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
+        .with_filter(filter_fn(|line| !is_said_by_the_site(line)));
+    tracing_subscriber::registry()
+        .with(EnvFilter::try_new(&options.log)?)
+        .with(log)
         .init();
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
@@ -85,6 +94,11 @@ pub(crate) async fn run(options: Options) -> Result<(), Box<dyn std::error::Erro
     }
     server.shut_down().await;
     Ok(())
+}
+
+/// The library tells of each layer that breaks, every time; the site once.
+fn is_said_by_the_site(line: &Metadata<'_>) -> bool {
+    *line.level() == Level::ERROR && line.target().starts_with("tower_xmpp::middleware")
 }
 
 /// Tells on standard output how to connect. Scripts read the first line.

@@ -2,15 +2,17 @@
 //! connected, where does a stanza go. What it does is in the stack.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use jid::{BareJid, FullJid, Jid};
-use tower_xmpp::flow::{Envelope, Original, Outcome, PassId, Snapshot};
+use tower_xmpp::flow::{Envelope, Incident, Original, Outcome, PassId, Snapshot};
 use tower_xmpp::host::{Availability, Conductor, Delivery, Host, Place, Undelivered};
 use tower_xmpp::stanza::{Condition, Stanza, Time, Type};
-use tracing::{debug, error, warn};
+use tracing::{debug, error};
 
 use super::accounts::Accounts;
 use super::blocking::Lists;
+use super::complaints::Complaints;
 use super::rooms::Rooms;
 use super::services::offline::{self, Offline};
 use super::services::{self, private::Private, roster::Rosters};
@@ -29,6 +31,7 @@ pub struct Site {
     pub storage: Storage,
     /// The way to other domains, if there is one.
     pub uplink: Option<Uplink>,
+    complaints: Complaints,
     /// Where what cannot be sent comes back in.
     conductor: OnceLock<Conductor>,
 }
@@ -47,6 +50,7 @@ impl Site {
             offline: Offline::new(storage.clone()),
             storage,
             uplink: None,
+            complaints: Complaints::default(),
             conductor: OnceLock::new(),
         })
     }
@@ -70,6 +74,24 @@ impl Site {
 
     pub fn domain(&self) -> &BareJid {
         self.accounts.domain()
+    }
+
+    /// Logs what layers could not do, each failure once.
+    fn complain(&self, pass: PassId, incidents: &[Incident]) {
+        for incident in incidents {
+            let Incident {
+                layer,
+                panicked,
+                what,
+                ..
+            } = incident;
+            if self
+                .complaints
+                .is_news(&format!("{layer}: {what}"), Instant::now())
+            {
+                error!(pass = pass.0, layer, panicked, %what, "layer failed and was bypassed");
+            }
+        }
     }
 }
 
@@ -159,9 +181,11 @@ impl Host for Site {
                 "stanza routed"
             ),
         }
-        for incident in &outcome.incidents {
-            warn!(pass = pass.0, ?incident, "layer failed and was bypassed");
-        }
+        self.complain(pass, &outcome.incidents);
+    }
+
+    fn settled(&self, pass: PassId, incidents: &[Incident]) {
+        self.complain(pass, incidents);
     }
 
     fn broke(&self, pass: PassId, what: &(dyn std::error::Error + Send + Sync)) {
