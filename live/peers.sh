@@ -117,3 +117,9 @@ judge_uplink() { # judge_uplink prosody|ejabberd ARGUMENT…
     shift
     judge_pair 240 "uplink to $peer" uplink.py '--uplink-patience 1' "$@"
 }
+
+judge_account_rooms() { # judge_account_rooms prosody|ejabberd ARGUMENT…
+    prepare_peer "$1"
+    shift
+    judge_pair 300 "rooms of $peer" account_rooms.py "--account-rooms --data $peer_dir/ours" "$@"
+}
