@@ -108,6 +108,15 @@ pub(super) fn refusal(occupant: &Jid, id: Option<&str>, error: &StanzaError) -> 
     presence.with_child(error.to_element())
 }
 
+/// The creator asks for a room as the service makes them (§10.1.2).
+pub(super) fn instant(account: &BareJid, room: &BareJid, id: &str) -> Stanza {
+    let form = Element::new("x", ns::DATA_FORMS).with_attr("type", "submit");
+    Stanza::iq(Type::Set, id)
+        .with_from(account.clone())
+        .with_to(room.clone())
+        .with_child(Element::new("query", ns::MUC_OWNER).with_child(form))
+}
+
 /// When it was said, in the room's name (§7.2.13).
 pub(super) fn delay(room: &str, at: Time) -> RawXml {
     RawXml::build("delay", ns::DELAY)

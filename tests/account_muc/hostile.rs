@@ -2,6 +2,7 @@
 //! of the traps and of the bad input that the layer's documents name.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tower::ServiceBuilder;
 use tower_xmpp::account_muc::AccountMucLayer;
@@ -187,6 +188,27 @@ fn presence_that_a_room_should_not_send_is_nobodys() {
          <item nick=''/><status code='303'/><status code='99999999'/></x></presence>"
     ));
     phone.expect(gone("room@muc.example/Bob", &[303]));
+    house.w.finish();
+}
+
+#[test]
+fn a_subject_before_its_time_takes_the_join_from_nobody() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    phone.send(join(ALICE));
+    room.expect_join();
+    // Two lines to one domain, and what is said on them overtakes.
+    room.alice.send(xml!(
+        "<message to='alice@a.example' type='groupchat'><subject>tea</subject></message>"
+    ));
+    room.bob.send(shows("member", "participant", &[]));
+    room.alice.send(shows("none", "participant", &[110]));
+    phone.expect(presence("room@muc.example/Bob", &[]));
+    phone.expect(presence(ALICE, &[110]));
+    // It is awaited no longer than anything else.
+    house.w.advance(Duration::from_secs(70));
+    phone.expect("<message type='groupchat'><subject>tea</subject></message>");
     house.w.finish();
 }
 

@@ -7,6 +7,7 @@ use futures::executor::block_on;
 use tower_xmpp::account_muc::{AccountMuc, Seat, SeatState, SeatStore};
 use tower_xmpp::middleware::Shell;
 use tower_xmpp::store::MemorySeats;
+use tower_xmpp::testkit::room::{Creation, Settings};
 use tower_xmpp::testkit::{WhileDown, World, xml};
 
 use super::house::{ALICE, House, ROOM, gone, join, presence, subject, talk, talked, together};
@@ -62,6 +63,32 @@ fn a_link_that_broke_makes_the_account_ask_and_take_its_seat_again() {
     for session in [&phone, &bob] {
         session.expect(talked("Bob", "m1", "hi"));
     }
+    house.w.finish();
+}
+
+#[test]
+fn a_room_that_comes_into_being_with_our_return_opens_to_others() {
+    let house = House::without_rooms(|_| {});
+    let mut settings = Settings::default();
+    settings.creation = Creation::Locked;
+    house.w.host("muc.example", ());
+    house.w.rooms_with("muc.example", "muc.example", settings);
+    let [phone] = house.alice(["phone"]);
+    phone.joins(ALICE);
+    house.w.cut_with(
+        "a.example",
+        "muc.example",
+        Duration::from_secs(60),
+        WhileDown::Bounce,
+    );
+    house.w.restart_rooms("muc.example");
+    house.w.advance(Duration::from_secs(120));
+    assert_eq!(house.seats(), ["Alice alice@a.example"]);
+    phone.take_all();
+    // No client was asked what kind of room it is to be.
+    let bob = house.w.bind("bob@b.example/x");
+    bob.joins("room@muc.example/Bob");
+    phone.expect(presence("room@muc.example/Bob", &[]));
     house.w.finish();
 }
 

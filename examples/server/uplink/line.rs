@@ -47,6 +47,8 @@ struct State {
     is_refused: bool,
     /// The domains that have been heard of.
     domains: BTreeSet<DomainPart>,
+    /// It has been logged that this line carries what is for another.
+    is_crossed: bool,
 }
 
 struct Waiting {
@@ -114,6 +116,17 @@ impl Line {
         let mut state = self.state();
         if state.domains.len() < DOMAINS && !state.domains.contains(domain) {
             state.domains.insert(domain.to_owned());
+        }
+    }
+
+    /// What is for another domain of ours comes on this line: said once.
+    pub fn crossed(&self, to: &DomainRef) {
+        if !std::mem::replace(&mut self.state().is_crossed, true) {
+            warn!(
+                domain = %self.domain, %to,
+                "stanzas for another domain come on this uplink and may overtake \
+                 each other (ejabberd: set global_routes: false)"
+            );
         }
     }
 

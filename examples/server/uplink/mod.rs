@@ -4,7 +4,9 @@
 //! 1. Each domain of ours has a line of its own, since a component is one
 //!    domain: the accounts', and the rooms'. The other server has to know
 //!    both, with the same secret; without the second all but the rooms works.
-//!    A line that is refused is tried again, ever more rarely.
+//!    A line that is refused is tried again, ever more rarely. What is for one
+//!    domain should come on its own line, since two lines have no order;
+//!    ejabberd mixes them unless its listener has `global_routes: false`.
 //! 2. What is for other domains leaves on the line of the sender's domain.
 //! 3. **Who speaks in our name is not heard**: a stanza from there whose
 //!    `from` is ours, or whose `to` is not, is refused and logged. There is

@@ -221,6 +221,9 @@ async fn enter<H: Host>(
         return;
     };
     line.heard_of(from.domain());
+    if to.domain() != line.domain.domain() {
+        line.crossed(to.domain());
+    }
     if let Some(route) = inside.route(to) {
         if under_way.len() == UNDER_WAY
             && let Some(oldest) = under_way.pop_front()

@@ -177,6 +177,11 @@ impl Machine {
             turn.tell_all(here, without_id(to_all));
         }
         turn.store();
+        if said.has(muc::CREATED) && joining.waiting.is_empty() {
+            // Its creator is to say what it is (§10.1), and no client of the
+            // account knows: without this nobody else ever gets in.
+            turn.tell_room(muc::instant(&self.account, &self.room(), &turn.new_id()));
+        }
         let codes: Vec<u16> = [muc::CREATED, muc::NICK_ASSIGNED]
             .into_iter()
             .filter(|code| said.has(*code))

@@ -108,7 +108,7 @@ impl Machine {
         } else {
             self.doubt.heard(turn.at);
             turn.original = Original::Reaches(self.sessions());
-            if !is_news {
+            if !is_news && self.is_joined() {
                 // What we showed was taken for a join, by a room that had lost
                 // us without a word: who is there may have changed as well.
                 self.lose(turn, 0);
