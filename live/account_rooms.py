@@ -334,6 +334,27 @@ async def members_only(w):
     await both_join(w)
 
 
+async def told(client, room, what):
+    """The own account is told to join or to part (MUC2-PAM); it says when it has."""
+    iq = client.make_iq_set(ito=client.boundjid.bare)
+    iq.xml.append(element(what.format(f"xmlns='urn:xmpp:muc:0' room='{room}'")))
+    assert await answer(iq) == "result", what
+
+
+@proves("MUC2-PAM: the account joins when it is told to, and parts when it is told to")
+async def pam(w):
+    room = new_room(w.opts)
+    await join(w.carol, room, "carol")
+    await configure(w.carol, room)
+    await told(w.phone, room, "<join {}><nickname>alice</nickname></join>")
+    await w.carol.presence(f"{room}/alice")
+    body = w.carol.say(room, kind="groupchat")
+    await said(w.phone, room, "carol", body)
+    await told(w.desk, room, "<part {}/>")
+    await w.carol.presence(f"{room}/alice", "unavailable")
+    await w.phone.presence(f"{room}/alice", "unavailable")
+
+
 @proves("our server is killed and comes back: the seat is taken again, clients are served", limit=90)
 async def our_restart(w):
     body = w.carol.say(w.room, kind="groupchat")
@@ -367,18 +388,38 @@ async def spoken_to_the_dead(w):
     await talk(w)
 
 
-@proves("the room's server is killed and comes back: the clients need do nothing", limit=90)
-async def their_restart(w):
-    forget(w)
-    w.peer.kill()
+async def peer_comes_back(w, end):
+    """The peer ends; once it is back, and carol with it, so is the account, by itself."""
+    fleeting = new_room(w.opts)
+    await join(w.carol, fleeting, "carol")
+    await configure(w.carol, fleeting)
+    await both_join(w, fleeting)
+    await both_join(w)
+    await end()
     await w.peer.start()
     w.carol = await pair.carol(w.opts)
-    await join(w.carol, w.room, "carol")
+    await pair.linked(w.phone, w.carol)
+    for room in (w.room, fleeting):
+        async def is_there():
+            if await pair.pings(w.carol, f"{room}/carol") != "result":
+                muc(w.carol).join_muc(room, "carol")
+            return await pair.pings(w.carol, f"{room}/alice") == "result"
+        await pair.until(f"alice is in {room} again", is_there)
+        await talk(w, room)
+    forget(w)
 
-    async def is_there():
-        return f"{w.room}/alice" in [s["from"] for s in w.carol.inbox if s.name == "presence"]
-    await pair.until("alice is in the room again", is_there)
-    await talk(w)
+
+@proves("the room's server is killed and comes back: the clients need do nothing, nor for a room "
+        "that was forgotten", limit=120)
+async def killed(w):
+    async def kill():
+        w.peer.kill()
+    await peer_comes_back(w, kill)
+
+
+@proves("the room's server is shut down and comes back: the same", limit=120)
+async def shut_down(w):
+    await peer_comes_back(w, w.peer.stop)
 
 
 @proves("the room is destroyed: both are told, and the account does not try again")

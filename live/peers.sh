@@ -110,7 +110,7 @@ judge_pair() { # judge_pair SECONDS NAME SCRIPT SERVER-OPTIONS ARGUMENT…
         --peer-port "$peer_port" --peer-domain "$theirs" --peer "$peer_command" \
         --stranger "$stranger_command" --peer-ready "$peer_ready" "$@"
     server_log=$peer_dir/ours.log
-    cp "$server_log" /tmp/up/ours.log; no_complaints "$name"
+    no_complaints "$name"
 }
 
 judge_uplink() { # judge_uplink prosody|ejabberd ARGUMENT…
@@ -122,5 +122,5 @@ judge_uplink() { # judge_uplink prosody|ejabberd ARGUMENT…
 judge_account_rooms() { # judge_account_rooms prosody|ejabberd ARGUMENT…
     prepare_peer "$1"
     shift
-    judge_pair 300 "rooms of $peer" account_rooms.py "--account-rooms --data $peer_dir/ours --log ${UPLOG:-info}" "$@"
+    judge_pair 300 "rooms of $peer" account_rooms.py "--account-rooms --data $peer_dir/ours" "$@"
 }

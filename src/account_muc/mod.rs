@@ -111,6 +111,21 @@
 //!   messages to an account do; everything else with their own.
 //! * Fails closed: a session's stanza for a room is refused if the layer breaks.
 //!
+//! # What real rooms do differently
+//!
+//! Seen with Prosody 0.12.3 and ejabberd 23.01; `live/account_rooms.sh` plays it.
+//!
+//! | Seen | Here |
+//! |---|---|
+//! | ejabberd sends presence in the room's own name, with its capabilities, before all others, and takes it back when somebody is removed | passed on to the sessions that are there; no occupant |
+//! | neither says 332 when it is shut down, Prosody not even that its stream ends | the lost link tells (rule 11) |
+//! | Prosody expels who answers with an error, or whose server does not answer, with 333 and no 110; ejabberd keeps a seat that it cannot reach where it has no s2s | either way the account joins again when it is back, and the room tells what was said |
+//! | joining again is shown to others as a presence, `xa` until a session comes | nobody is seen to leave |
+//! | a room that is not persistent is gone with its server; joining again makes a new one, which Prosody keeps locked until its owner configures it | where no session asked for that join, the account takes the room as it is offered (§10.1.2) |
+//! | ejabberd makes a visitor of whom it takes an affiliation from, a lifted ban included, in rooms that are moderated, as they are by default; it remembers that for the bare JID | the role is passed on; what a visitor says, the room refuses |
+//! | ejabberd's history names real JIDs in `<addresses/>` where the room does | passed on as it came |
+//! | ejabberd as this server's uplink sends what is for one component over several connections, in any order, unless its listener has `global_routes: false` | a subject before the self-presence takes the join from nobody, but history and subject then come late |
+//!
 //! # Example
 //!
 //! ```
