@@ -1,6 +1,6 @@
 //! The words of XEP-0045: what a room says, and what is said to it.
 
-use jid::{FullJid, Jid};
+use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::bare;
 use crate::stanza::{Element, ElementRef, RawXml, Stanza, StanzaError, Time, Type, ns};
