@@ -29,11 +29,14 @@ pub(super) fn may_change_role(
     if role == Role::None {
         return protect(target.affiliation > actor.affiliation);
     }
+    if role < Role::Moderator && target.affiliation >= Affiliation::Admin {
+        return Err(Refusal::TargetProtected);
+    }
     if role == Role::Moderator || target.role == Role::Moderator {
-        if actor.affiliation < Affiliation::Admin {
-            return Err(Refusal::PrivilegeMissing);
-        }
-        return protect(role < Role::Moderator && target.affiliation >= Affiliation::Admin);
+        return match actor.affiliation >= Affiliation::Admin {
+            true => Ok(()),
+            false => Err(Refusal::PrivilegeMissing),
+        };
     }
     // Deliberately not against users without affiliation: a moderator without
     // one could silence nobody, though §8.4 says "at or above".

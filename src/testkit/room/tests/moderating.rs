@@ -160,6 +160,68 @@ fn voice_may_be_asked_for_and_granted_by_a_form() {
 }
 
 #[test]
+fn admins_make_moderators_and_unmake_them() {
+    let mut hall = three();
+    assert_eq!(
+        hall.set_item("alice/1", "role='moderator' nick='Bob'"),
+        [
+            "alice/1 < iq result q =",
+            "alice/1 << +Bob none/moderator jid=bob/1 by Alice",
+            "carol/1 << +Bob none/moderator by Alice",
+            "bob/1 < +Bob none/moderator jid=bob/1 by Alice 110",
+        ]
+    );
+    // A moderator, but no admin.
+    assert_eq!(
+        hall.set_item("bob/1", "role='moderator' nick='Carol'"),
+        ["bob/1 < iq error forbidden (auth)"]
+    );
+    assert_eq!(
+        hall.set_item("bob/1", "affiliation='outcast' nick='Carol'"),
+        ["bob/1 < iq error forbidden (auth)"]
+    );
+    let list = query(ns::MUC_ADMIN, "<item role='moderator'/>");
+    let listed = hall.ask("alice/1", "get", &list);
+    assert_eq!(listed[0].matches("<item").count(), 2, "{listed:?}");
+    let lines = hall.set_item("alice/1", "role='participant' nick='Bob'");
+    assert!(lines[1].contains("Bob none/participant"), "{lines:?}");
+}
+
+#[test]
+fn a_moderator_does_nothing_to_whose_affiliation_is_higher() {
+    let mut hall = three();
+    hall.set_item("alice/1", "affiliation='admin' nick='Bob'");
+    hall.set_item("alice/1", "role='moderator' nick='Carol'");
+    // §8.2, §8.4 and §9.7: the error is the same for all three.
+    for role in ["none", "visitor", "participant"] {
+        for nick in ["Alice", "Bob"] {
+            assert_eq!(
+                hall.set_item("carol/1", &format!("role='{role}' nick='{nick}'")),
+                ["carol/1 < iq error not-allowed (cancel)"],
+                "{role} {nick}"
+            );
+        }
+    }
+    assert_eq!(hall.present().len(), 3);
+}
+
+#[test]
+fn a_ban_is_listed_with_its_reason_and_lifted() {
+    let mut hall = three();
+    let ban = "<item affiliation='outcast' jid='bob@a.example'><reason>noise</reason></item>";
+    hall.ask("alice/1", "set", &query(ns::MUC_ADMIN, ban));
+    let list = query(ns::MUC_ADMIN, "<item affiliation='outcast'/>");
+    let listed = hall.ask("alice/1", "get", &list);
+    assert!(
+        listed[0].contains("jid='bob@a.example'><reason>noise</reason>"),
+        "{listed:?}"
+    );
+    hall.set_item("alice/1", "affiliation='none' jid='bob@a.example'");
+    assert!(!hall.ask("alice/1", "get", &list)[0].contains("bob"));
+    hall.joined("bob/1", "Bob");
+}
+
+#[test]
 fn nobody_bans_himself_and_a_room_keeps_an_owner() {
     let mut hall = three();
     assert_eq!(
