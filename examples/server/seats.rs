@@ -2,7 +2,7 @@
 //! account's name: kept beside the database of the services, in a file of its
 //! own, or in memory without a directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tower_xmpp::account_muc::{AccountMucLayer, SeatError, SeatStore};
@@ -14,8 +14,8 @@ use super::random;
 /// Why nobody can take a seat.
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
-    #[error("the seats in rooms cannot be kept: {0}")]
-    File(#[from] SqliteError),
+    #[error("{0}: {1}")]
+    File(PathBuf, SqliteError),
     #[error("the seats in rooms cannot be read: {0}")]
     Read(#[from] SeatError),
 }
@@ -25,7 +25,9 @@ pub async fn layer(directory: Option<&Path>) -> Result<AccountMucLayer, Unusable
     let store: Arc<dyn SeatStore> = match directory {
         None => Arc::new(MemorySeats::default()),
         Some(directory) => {
-            let (store, worker) = SqliteSeats::open(&directory.join("seats.sqlite"))?;
+            let path = directory.join("seats.sqlite");
+            let (store, worker) =
+                SqliteSeats::open(&path).map_err(|error| Unusable::File(path, error))?;
             // Ends when the layer is dropped.
             std::thread::spawn(move || worker.run());
             Arc::new(store)

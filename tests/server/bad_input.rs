@@ -62,6 +62,7 @@ async fn a_stanza_that_is_too_large_ends_the_stream() {
     for said in [
         format!("<message><body>{body}</body></message>"),
         format!("<message to='{body}'/>"),
+        format!("<message to='{body}"),
         format!("<message {}", "a='b' ".repeat(10_000)),
         format!("<{body}"),
     ] {
@@ -140,6 +141,27 @@ async fn more_children_than_allowed_end_the_stream_and_a_thousand_arrive() {
     assert_eq!(bob.stanza().await.children().count(), 1_000);
     expect_end_after(&server, with(1_001).as_bytes(), "policy-violation").await;
     bob.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_element_that_is_never_closed_is_never_heard() {
+    let server = server().await;
+    let mut bob = Client::available(server.address(), "bob", "desk").await;
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    alice
+        .send("<message to='bob@example.org/desk'><body>hi</body>")
+        .await;
+    // Nobody waits for the rest, and with the stream it is gone.
+    expect_unharmed(&server).await;
+    alice.vanish();
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    alice
+        .send("<message to='bob@example.org/desk' id='whole'/>")
+        .await;
+    assert_eq!(bob.stanza().await.id(), Some("whole"));
+    expect_end_after(&server, b"<message><body></message>", "not-well-formed").await;
+    // What closes the stream too early closes it.
+    expect_end_after(&server, b"<message></stream:stream>", "not-well-formed").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -23,10 +23,6 @@ impl Data {
         format!("--data {}", self.0.display())
     }
 
-    fn file(&self) -> PathBuf {
-        self.0.join("server.sqlite")
-    }
-
     pub fn archive(&self) -> PathBuf {
         self.0.join("archive.sqlite")
     }
@@ -86,24 +82,30 @@ async fn accounts_rosters_and_private_xml_survive_a_kill() {
 #[test]
 fn a_file_that_cannot_be_used_is_named_and_ends_the_server_with_status_1() {
     let data = Data::new();
-    let mut server = data.server("");
+    let mut server = data.server("--account-rooms");
     server.address();
     server.signal("-TERM");
     assert_eq!(server.end().0, Some(0));
-    let whole = fs::read(data.file()).unwrap();
-    for (content, why) in [
-        (&whole[..whole.len() / 2], "is damaged"),
-        (
-            b"what is this? ".repeat(100).as_slice(),
-            "is not a database",
-        ),
-    ] {
-        fs::write(data.file(), content).unwrap();
-        let (status, said) = data.server("").end();
-        assert_eq!(status, Some(1));
-        let expected = format!("error: {} {why}", data.file().display());
-        assert!(said.starts_with(&expected), "{said}");
+    let mut files: Vec<_> = fs::read_dir(&data.0)
+        .unwrap()
+        .map(|it| it.unwrap().path())
+        .collect();
+    files.retain(|path| path.extension().is_some_and(|it| it == "sqlite"));
+    assert!(files.len() >= 3, "{files:?}");
+    for file in files {
+        let whole = fs::read(&file).unwrap();
+        let (half, other) = (&whole[..whole.len() / 2], b"what is this? ".repeat(100));
+        for content in [half, &other] {
+            fs::write(&file, content).unwrap();
+            let (status, said) = data.server("--account-rooms").end();
+            assert_eq!(status, Some(1), "{said}");
+            let expected = format!("error: {}", file.display());
+            assert!(said.contains(&expected), "{said}");
+        }
+        fs::write(&file, whole).unwrap();
     }
+    let mut server = data.server("--account-rooms");
+    server.address();
 }
 
 const ROOM: &str = "tea@rooms.example.org";
