@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tower_xmpp::account_muc::{AccountMucLayer, SeatError, SeatStore};
+use tower_xmpp::account_muc::{AccountMuc, AccountMucLayer, SeatError, SeatStore};
+use tower_xmpp::flow::Bookmarks;
 use tower_xmpp::store::{MemorySeats, SqliteError, SqliteSeats};
 use tracing::info;
 
@@ -20,8 +21,12 @@ pub enum Unusable {
     Read(#[from] SeatError),
 }
 
-/// The layer, with the seats that were kept.
-pub async fn layer(directory: Option<&Path>) -> Result<AccountMucLayer, Unusable> {
+/// The layer, with the seats that were kept; bookmarks say which rooms an
+/// account is to be in.
+pub async fn layer(
+    directory: Option<&Path>,
+    bookmarks: Arc<dyn Bookmarks>,
+) -> Result<AccountMucLayer, Unusable> {
     let store: Arc<dyn SeatStore> = match directory {
         None => Arc::new(MemorySeats::default()),
         Some(directory) => {
@@ -33,7 +38,8 @@ pub async fn layer(directory: Option<&Path>) -> Result<AccountMucLayer, Unusable
             Arc::new(store)
         }
     };
-    let layer = AccountMucLayer::new(store, Arc::new(random::fill));
+    let feature = AccountMuc::new(store, Arc::new(random::fill)).bookmarks(bookmarks);
+    let layer = AccountMucLayer::of(feature);
     // Before anything enters: rooms that speak to a seat that is not known
     // here are refused, and then the seat is lost.
     let seats = layer.feature().restore().await?;

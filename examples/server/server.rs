@@ -106,7 +106,10 @@ impl Server {
         site.uplink = options.uplink.as_ref().map(uplink);
         let site = Arc::new(site);
         let rooms = match options.account_rooms {
-            true => Some(seats::layer(options.data.as_deref()).await?),
+            true => {
+                let bookmarks = site.bookmarks.clone();
+                Some(seats::layer(options.data.as_deref(), bookmarks).await?)
+            }
             false => None,
         };
         let (store, archivists) = match options.no_archive {

@@ -15,7 +15,7 @@ use super::blocking::Lists;
 use super::complaints::Complaints;
 use super::rooms::Rooms;
 use super::services::offline::{self, Offline};
-use super::services::{self, private::Private, roster::Rosters};
+use super::services::{self, pep::Bookmarked, private::Private, roster::Rosters};
 use super::sessions::Sessions;
 use super::storage::{Failed, Storage};
 use super::uplink::{self, Uplink};
@@ -25,6 +25,7 @@ pub struct Site {
     pub sessions: Sessions,
     pub rosters: Rosters,
     pub private: Private,
+    pub bookmarks: Arc<Bookmarked>,
     pub offline: Offline,
     pub rooms: Rooms,
     pub blocks: Lists,
@@ -47,6 +48,7 @@ impl Site {
             sessions: Sessions::default(),
             rosters: Rosters::load(storage.clone()).await?,
             private: Private::new(storage.clone()),
+            bookmarks: Arc::new(Bookmarked::new(storage.clone())),
             offline: Offline::new(storage.clone()),
             storage,
             uplink: None,

@@ -6,9 +6,9 @@ use tower_xmpp::stanza::{Kind, Stanza, Type, ns};
 use super::client::*;
 use super::storage::Data;
 
-const ROOM: &str = "tea@rooms.example.org";
+pub const ROOM: &str = "tea@rooms.example.org";
 
-async fn joins(client: &mut Client, nick: &str) -> Vec<Stanza> {
+pub async fn joins(client: &mut Client, nick: &str) -> Vec<Stanza> {
     let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
     client
         .send(&format!("<presence to='{ROOM}/{nick}'>{x}</presence>"))

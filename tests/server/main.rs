@@ -6,6 +6,7 @@ mod acks;
 mod archive;
 mod bad_input;
 mod blocking;
+mod bookmarks;
 mod certificate;
 mod chat;
 mod client;

@@ -6,7 +6,7 @@ use tower_xmpp::stanza::{Condition, Stanza, Type, ns};
 use super::client::*;
 use super::friends::friends;
 
-const BOOKMARKS: &str = "urn:xmpp:bookmarks:1";
+pub const BOOKMARKS: &str = "urn:xmpp:bookmarks:1";
 const NICK: &str = "http://jabber.org/protocol/nick";
 
 /// As XEP-0402 §4.2 demands it.
@@ -17,14 +17,14 @@ const OPTIONS: [(&str, &str); 4] = [
     ("pubsub#access_model", "whitelist"),
 ];
 
-fn pubsub(inside: &str) -> String {
+pub fn pubsub(inside: &str) -> String {
     format!(
         "<iq type='set' id='p'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
          {inside}</pubsub></iq>"
     )
 }
 
-fn owner(type_: &str, inside: &str) -> String {
+pub fn owner(type_: &str, inside: &str) -> String {
     format!(
         "<iq type='{type_}' id='o'><pubsub xmlns='http://jabber.org/protocol/pubsub#owner'>\
          {inside}</pubsub></iq>"
@@ -57,14 +57,14 @@ fn nick(nick: &str) -> String {
     ))
 }
 
-fn items_of(account: &str, node: &str) -> String {
+pub fn items_of(account: &str, node: &str) -> String {
     format!(
         "<iq type='get' id='i' {account}><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
          <items node='{node}'/></pubsub></iq>"
     )
 }
 
-fn ids(answer: &Stanza) -> Vec<String> {
+pub fn ids(answer: &Stanza) -> Vec<String> {
     assert!(answer.is_type(&Type::Result), "{}", answer.to_xml());
     let items = answer.payload().unwrap().first_child().unwrap();
     let ids = items.children().filter_map(|item| item.attr("id"));
@@ -77,7 +77,7 @@ fn condition(stanza: &Stanza) -> Condition {
 
 /// The event of a notification: from whom, of which node, `item` or
 /// `retract` and its id.
-fn event(message: &Stanza) -> String {
+pub fn event(message: &Stanza) -> String {
     assert!(message.is_type(&Type::Headline), "{}", message.to_xml());
     let event = message.child("event", ns::PUBSUB_EVENT).unwrap();
     let items = event.first_child().unwrap();
@@ -88,7 +88,7 @@ fn event(message: &Stanza) -> String {
 }
 
 /// Says by its capabilities that it wants to hear of these nodes.
-async fn interested(client: &mut Client, nodes: &[&str]) {
+pub async fn interested(client: &mut Client, nodes: &[&str]) {
     client
         .send(
             "<presence><c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='h'/>\

@@ -1,6 +1,7 @@
 //! Personal eventing (XEP-0163): what an account publishes about itself, such
 //! as its bookmarks (XEP-0402), its avatar's metadata, its nick and its OMEMO
-//! devices. All nodes are alike; none is known by name.
+//! devices. All nodes are alike; who joins rooms in the account's name is told
+//! of changes in one of them (see [`bookmarks`]).
 //!
 //! 1. An account publishes, retracts, configures and deletes on itself alone.
 //! 2. A node is made by the first publish, as its options demand; later they
@@ -15,12 +16,14 @@
 //! Deliberately, contacts on other servers are not notified: it would take
 //! asking each of their clients for its interests. They may fetch.
 
+mod bookmarks;
 pub mod interest;
 mod node;
 mod notify;
 mod requests;
 mod shelf;
 
+pub use bookmarks::Bookmarked;
 pub use notify::welcome;
 pub use requests::{get, names, owner, set};
 

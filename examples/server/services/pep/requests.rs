@@ -115,18 +115,18 @@ pub async fn owner(
             let form = form(what).ok_or(Condition::BadRequest)?;
             if form.attr("type") != Some("cancel") {
                 let config = known.with(form).ok_or(Condition::NotAcceptable)?;
-                let put = site
-                    .storage
-                    .run(move |db| shelf::configure(db, &of, &node, &config));
+                let put = site.bookmarks.watch(account, &name, move |db| {
+                    shelf::configure(db, &of, &node, &config)
+                });
                 put.await??;
             }
             Ok(Answer::default())
         }
         (kind @ ("delete" | "purge"), false) => {
             let is_delete = kind == "delete";
-            let cleared = site
-                .storage
-                .run(move |db| shelf::clear(db, &of, &node, is_delete));
+            let cleared = site.bookmarks.watch(account, &name, move |db| {
+                shelf::clear(db, &of, &node, is_delete)
+            });
             cleared.await?;
             let event = Element::new(kind, ns::PUBSUB_EVENT).with_attr("node", &*name);
             Ok(Answer {
@@ -171,7 +171,7 @@ async fn publish(
     };
     let form = options.and_then(form).map(ElementRef::to_element);
     let (of, node) = (account.clone(), name.clone());
-    let published = site.storage.run(move |db| {
+    let published = site.bookmarks.watch(account, &name, move |db| {
         shelf::publish(db, &of, &node, &item, |config| match &form {
             Some(form) => config.with(form.view()),
             None => Some(config),
@@ -199,7 +199,7 @@ async fn retract(
     let id = item.and_then(|item| item.attr("id")).map(str::to_owned);
     let id = id.ok_or_else(|| error(Condition::BadRequest, "item-required"))?;
     let (of, node, item) = (account.clone(), name.clone(), id.clone());
-    let retracted = site.storage.run(move |db| {
+    let retracted = site.bookmarks.watch(account, &name, move |db| {
         let config = shelf::node(db, &of, &node)?;
         let was_there = shelf::retract(db, &of, &node, &item)?;
         Ok(config.filter(|_| was_there))
