@@ -416,6 +416,25 @@ fn whoever_holds_a_ticket_is_told_that_the_driver_is_gone() {
 }
 
 #[test]
+fn a_driver_that_lets_others_run_says_that_it_has_more_to_do() {
+    let house = House::of(&[]);
+    let stack = Router::new(house.clone());
+    let (conductor, mut drivers) = conduct(stack, house, Settings::default());
+    let mut driver = drivers.remove(0);
+    for number in 0..1_000 {
+        conductor.post(from_alice(numbered(number)));
+    }
+    let mut turns = 0;
+    while driver.has_waiting() {
+        assert!((&mut driver).now_or_never().is_none());
+        turns += 1;
+    }
+    assert!(turns > 1, "it has done all at once");
+    conductor.close();
+    assert!((&mut driver).now_or_never().is_some(), "something was left");
+}
+
+#[test]
 fn closing_finishes_what_has_entered_and_lets_nothing_more_in() {
     let house = House::of(&[session("carol@a.example/x")]);
     let mut settings = Settings::default();

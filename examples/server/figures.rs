@@ -29,7 +29,15 @@ pub fn count() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildErr
         "server_sessions_hibernating",
         "Sessions that wait for their client to come back."
     );
+    metrics::describe_counter!("server_writes_total", "Writes to client connections.");
+    metrics::describe_counter!("server_stanzas_written_total", "Stanzas in those writes.");
     Ok(handle)
+}
+
+/// So many stanzas leave for a client with one write.
+pub fn written(stanzas: u64) {
+    metrics::counter!("server_writes_total").increment(1);
+    metrics::counter!("server_stanzas_written_total").increment(stanzas);
 }
 
 /// Answers whoever asks, one after the other, until the server ends.

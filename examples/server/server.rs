@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
-use tower_xmpp::host::{Conductor, Settings, conduct};
+use tower_xmpp::host::{Conductor, Driver, Settings, conduct};
 use tracing::{Instrument, info, info_span, warn};
 
 use super::accounts::Accounts;
@@ -22,7 +22,7 @@ use super::seats;
 use super::site::Site;
 use super::stack::stack;
 use super::storage::{self, Failed, Storage};
-use super::stream::{tcp, websocket};
+use super::stream::{batch, tcp, websocket};
 use super::tls;
 use super::uplink::Uplink;
 
@@ -122,7 +122,7 @@ impl Server {
         site.conducted_by(conductor.clone());
         let mut drivers = JoinSet::new();
         for driver in parts {
-            drivers.spawn(driver);
+            drivers.spawn(batch::drive(driver, Driver::has_waiting));
         }
 
         let (shutdown, is_over) = watch::channel(false);

@@ -249,6 +249,11 @@ impl Shard {
         waiting.as_mut().and_then(VecDeque::pop_front)
     }
 
+    pub(super) fn has_waiting(&self) -> bool {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.as_ref().is_some_and(|waiting| !waiting.is_empty())
+    }
+
     /// The driver is gone; says how many jobs waited for it.
     pub(super) fn abandon(&self) -> usize {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);

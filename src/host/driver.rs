@@ -72,6 +72,14 @@ where
         }
     }
 
+    /// Whether stanzas wait that it takes up when it is polled next, as it then
+    /// will be at once. What it delivers meanwhile can leave with what it has
+    /// delivered: a host that gathers what it writes waits for this to be false,
+    /// but not for ever.
+    pub fn has_waiting(&self) -> bool {
+        self.passes.conductor.0.shards[self.shard].has_waiting()
+    }
+
     fn next_job(&self) -> Option<Job> {
         self.passes.conductor.0.shards[self.shard].pop()
     }

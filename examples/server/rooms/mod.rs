@@ -27,6 +27,9 @@ use super::storage::{Failed, Storage};
 /// is remembered of the others.
 const UNDER_WAY: usize = 100;
 
+/// How many may be in a room whose owner has not said otherwise.
+const MAX_USERS: usize = 1_000;
+
 pub struct Rooms {
     domain: BareJid,
     storage: Storage,
@@ -54,6 +57,7 @@ impl Rooms {
         // Deliberately not locked until configured (XEP-0045 §10.1.2): many
         // clients never send the form.
         settings.creation = Creation::Instant;
+        settings.new_room.max_users = MAX_USERS;
         settings.occupant_ids = Some(occupant_ids(storage.secret("occupant ids").await?));
         let mut machine = room::Rooms::new(domain.clone(), settings);
         let service = domain.clone();

@@ -13,11 +13,12 @@
 //! negotiation/     from the first byte to a session; sasl2: all in one round
 //! talk             what a session says; admission: what it may say
 //! acks             stream management
-//! queue            what waits to be written
+//! queue, batch     what waits to be written, and until when
 //! ```
 
 pub mod acks;
 pub mod admission;
+pub mod batch;
 mod documents;
 pub mod framing;
 mod inlet;

@@ -3,11 +3,13 @@
 //! client that does not read loses its own connection and holds up nobody.
 
 use std::io;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::Notify;
 use tower_xmpp::stanza::Stanza;
 
+use super::super::figures;
+use super::batch;
 use super::framing::Framing;
 use super::words::Fault;
 
@@ -17,7 +19,7 @@ const KEEP: usize = 4 * 1024;
 pub struct Queue {
     state: Mutex<State>,
     /// Wakes the writer.
-    filled: Notify,
+    filled: Arc<Notify>,
     /// Wakes the reader of the stream, which then ends too.
     cut: Notify,
     limit: usize,
@@ -33,6 +35,8 @@ struct State {
     taken: usize,
     /// Bytes that were written before.
     written: usize,
+    /// How many stanzas wait.
+    stanzas: u64,
     cut: Option<Cut>,
 }
 
@@ -80,7 +84,7 @@ impl Queue {
     pub fn new(limit: usize, framing: Framing) -> Self {
         Self {
             state: Mutex::default(),
-            filled: Notify::new(),
+            filled: Arc::default(),
             cut: Notify::new(),
             limit,
             framing,
@@ -93,16 +97,20 @@ impl Queue {
 
     /// Appends a stanza: all of it or nothing. Never waits.
     pub fn stanza(&self, stanza: &Stanza) -> Result<(), Refused> {
-        self.append(|out| stanza.write(out, self.framing.form()))
+        let mut state = self.state();
+        self.append(&mut state, |out| stanza.write(out, self.framing.form()))?;
+        state.stanzas += 1;
+        Ok(())
     }
 
     /// The same for an element that is no stanza, or our header.
     pub fn words(&self, words: &str) -> Result<(), Refused> {
-        self.append(|out| out.extend_from_slice(words.as_bytes()))
+        self.append(&mut self.state(), |out| {
+            out.extend_from_slice(words.as_bytes());
+        })
     }
 
-    fn append(&self, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
-        let mut state = self.state();
+    fn append(&self, state: &mut State, write: impl FnOnce(&mut Vec<u8>)) -> Result<(), Refused> {
         if state.cut.is_some() {
             return Err(Refused::Finished);
         }
@@ -110,13 +118,13 @@ impl Queue {
         write(&mut state.waiting);
         if state.waiting.len() > self.limit {
             state.waiting.truncate(before);
-            self.say_last(&mut state, Some(Fault::QueueFull));
-            self.finish(&mut state, Cut::Overflow);
+            self.say_last(state, Some(Fault::QueueFull));
+            self.finish(state, Cut::Overflow);
             return Err(Refused::Full);
         }
-        self.mark_end(&mut state);
+        self.mark_end(state);
         if before == 0 {
-            self.filled.notify_one();
+            batch::wake(&self.filled);
         }
         Ok(())
     }
@@ -169,6 +177,7 @@ impl Queue {
     pub async fn write_to(&self, sink: &mut impl Sink) -> io::Result<()> {
         let mut chunk = State::default();
         while self.take(&mut chunk).await {
+            figures::written(std::mem::take(&mut chunk.stanzas));
             sink.write(&chunk.waiting, &chunk.ends).await?;
             chunk.waiting.clear();
             chunk.waiting.shrink_to(KEEP);
@@ -189,6 +198,7 @@ impl Queue {
                     state.taken = state.waiting.len();
                     std::mem::swap(&mut state.waiting, &mut chunk.waiting);
                     std::mem::swap(&mut state.ends, &mut chunk.ends);
+                    std::mem::swap(&mut state.stanzas, &mut chunk.stanzas);
                     return true;
                 }
                 if state.cut.is_some() {
@@ -199,9 +209,6 @@ impl Queue {
             chunk.waiting = Vec::new();
             chunk.ends = Vec::new();
             self.filled.notified().await;
-            // Who is just writing to this client may have more for it: under
-            // load many stanzas leave with one system call.
-            tokio::task::yield_now().await;
         }
     }
 
