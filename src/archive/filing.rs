@@ -19,7 +19,9 @@ use super::id::{computed_id, new_id};
 use super::layer::{Archive, NAME};
 use super::rules::{self, Decision, Skip};
 use super::state::Asked;
-use super::{ArchiveError, Direction, Durable, Entry, Page, Position, Preferences, Row, notice};
+use super::{
+    ArchiveError, Direction, Durable, Entry, Page, Position, Preferences, Row, Settings, notice,
+};
 
 /// For how long a message may be sent again under the previous token.
 const RESENT_WITHIN: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -81,7 +83,15 @@ impl Archive {
         };
         rules::cleanse(stanza, &owner, direction);
         let asked = self.asked(route, stanza, &owner);
-        let filed = AssertUnwindSafe(self.place(&owner, route, direction, *at, stanza, &asked))
+        let settings = Settings {
+            groupchat: self.settings.groupchat || facts.wanted,
+            ..self.settings
+        };
+        let decision = match &*route {
+            Route::Broadcast(_) => rules::decide_room(stanza),
+            _ => rules::decide(stanza, &owner, direction, &settings),
+        };
+        let filed = AssertUnwindSafe(self.place(&owner, route, decision, *at, stanza, &asked))
             .catch_unwind()
             .await;
         let mut filed_now = Filed::default();
@@ -149,16 +159,13 @@ impl Archive {
         &self,
         owner: &BareJid,
         route: &Route,
-        direction: Direction,
+        mut decision: Decision,
         at: Time,
         stanza: &Stanza,
         asked: &Option<Sender>,
     ) -> Result<Option<Placed>, ArchiveError> {
+        let direction = rules::direction(route).unwrap_or(Direction::Incoming);
         let is_room = matches!(route, Route::Broadcast(_));
-        let mut decision = match is_room {
-            true => rules::decide_room(stanza),
-            false => rules::decide(stanza, owner, direction, &self.settings),
-        };
         if matches!(decision, Decision::Archive(_))
             && rules::is_for_one_session(stanza)
             && self

@@ -90,7 +90,9 @@ pub struct Settings {
     /// What rooms say to the account, in its own archive besides the room's
     /// (XEP-0313 §6.1.1 leaves it open). A session that sits in a room gets
     /// each message itself, so with several sessions there each is archived
-    /// several times, unless the account joins rooms as one. Default off.
+    /// several times, unless the account joins rooms as one. Default off: then
+    /// only what the account [wants](crate::flow::Facts::wanted) of a room while it
+    /// is away.
     pub groupchat: bool,
 }
 

@@ -43,6 +43,10 @@ pub struct Facts {
     /// layer while the broadcast passes, obeyed by the router, so that there
     /// is one moment at which it is decided who gets it and how.
     pub away: Option<Arc<[Jid]>>,
+    /// The account has asked for this groupchat to be kept for it, and no client
+    /// gets it: an archive that leaves groupchat out takes this in. Set by a
+    /// layer that takes a room's messages in for who is away.
+    pub wanted: bool,
     /// What becomes of the stanza if the session it goes to dies before
     /// acknowledging it, where whoever made it has said so
     /// ([`Emit::fate`](super::Emit::fate)). Otherwise

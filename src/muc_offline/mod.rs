@@ -72,9 +72,9 @@
 //! 10. **Never to clients**: they know nothing of a room that they have not joined.
 //!     It goes on with a [`Reach`](crate::flow::Reach) of nobody, so that it is
 //!     neither delivered nor copied, stored offline or refused.
-//! 11. **It is archived** by an archive further in that keeps groupchat
-//!     (`archive::Settings::groupchat`), with the room's `stanza-id` and without
-//!     forged ones; and whoever wakes devices is told ([`Notify`]).
+//! 11. **It is archived** by an archive further in
+//!     ([`Facts::wanted`](crate::flow::Facts::wanted)), with the room's `stanza-id`
+//!     and without forged ones; and whoever wakes devices is told ([`Notify`]).
 //! 12. **Once.** What comes again is taken in and dropped: the same `stanza-id` of
 //!     the room, or the same id from the same occupant where there is none.
 //! 13. **Registrations are learnt** from what the own sessions ask rooms and what

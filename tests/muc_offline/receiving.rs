@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use futures::executor::block_on;
 use jid::BareJid;
 use tower::ServiceBuilder;
-use tower_xmpp::archive::{Archive, ArchiveStore, Page, Settings as Kept};
+use tower_xmpp::archive::{ArchiveLayer, ArchiveStore, Page};
 use tower_xmpp::flow::{Bookmark, BookmarkChange, Bookmarks, BoxError, Event};
 use tower_xmpp::middleware::Shell;
 use tower_xmpp::muc_offline::{
@@ -79,12 +79,9 @@ impl House {
         let account = block_on(MucOfflineAccount::open(store.clone(), limits));
         let account = account.expect("memory does not fail");
         let account = account.notify(woken.clone()).bookmarks(shelf.clone());
-        let mut kept = Kept::default();
-        kept.groupchat = true;
-        let keeping = Archive::new(archive.clone(), Arc::new(w.entropy())).settings(kept);
         let stack = ServiceBuilder::new()
             .layer(Shell::of(account))
-            .layer(Shell::of(keeping));
+            .layer(ArchiveLayer::new(archive.clone(), Arc::new(w.entropy())));
         w.host("a.example", stack);
         let bob = w.session("bob@b.example/x");
         bob.joins("tea@muc.example/Bob");
@@ -333,5 +330,6 @@ fn groupchat_to_a_session_in_the_room_is_delivered_as_ever() {
     house.bob.take_all();
     house.says("m1");
     house.alice.expect("<message id='m1'/>");
+    assert!(house.archived().is_empty(), "the room has it");
     house.w.finish();
 }
