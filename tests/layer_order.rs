@@ -434,7 +434,7 @@ fn a_strangers_groupchat_is_archived_if_muc_offline_is_inside_archive_and_not_ot
         let w = World::new();
         let store = Arc::new(MemoryArchive::default());
         let mut settings = tower_xmpp::archive::Settings::default();
-        settings.groupchat = true;
+        settings.groupchat = true; // whatever comes, so that refusing it matters
         let archive = Archive::new(store.clone(), Arc::new(w.entropy())).settings(settings);
         let (archive, offline) = (Shell::of(archive), Shell::of(registered()));
         if is_outside {

@@ -12,6 +12,9 @@
 
 #[path = "../server/archives.rs"]
 mod archives;
+#[path = "../server/away/mod.rs"]
+#[allow(dead_code, unused_imports, reason = "half of it is for accounts")]
+mod away;
 #[path = "../server/clock.rs"]
 mod clock;
 #[path = "../server/random.rs"]

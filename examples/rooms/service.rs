@@ -8,11 +8,14 @@ use clap::Parser;
 use jid::BareJid;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::MissedTickBehavior;
 use tower::ServiceBuilder;
 use tower_xmpp::archive::{Archive, ArchiveLayer};
+use tower_xmpp::flow::{Envelope, Event};
 use tower_xmpp::host::{Conductor, Router, Settings, conduct};
 
 use super::archives::{self, Doors, Keeping};
+use super::away::{self, Switches};
 use super::clock;
 use super::random;
 use super::rooms::Rooms;
@@ -22,6 +25,9 @@ use super::uplink::{Target, Uplink};
 
 /// How long a stanza waits for an uplink that is down.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How often layers are told that time passes.
+const TICK: Duration = Duration::from_secs(5);
 
 /// Chat rooms with archives, as a component of an XMPP server.
 #[derive(Clone, Debug, Parser)]
@@ -42,6 +48,9 @@ pub struct Options {
 
     #[command(flatten)]
     pub archives: Keeping,
+
+    #[command(flatten)]
+    pub away: Switches,
 }
 
 /// Why there is no service.
@@ -54,6 +63,8 @@ pub enum CannotStart {
     #[error(transparent)]
     Archives(#[from] archives::Unusable),
     #[error(transparent)]
+    Away(#[from] away::Unusable),
+    #[error(transparent)]
     Reading(#[from] Failed),
 }
 
@@ -64,6 +75,7 @@ pub struct Service {
     conductor: Conductor,
     drivers: JoinSet<()>,
     archivists: JoinSet<()>,
+    clock: JoinHandle<()>,
     sweep: JoinHandle<()>,
     /// It ends after all else that speaks: the farewell leaves, too.
     uplink: (watch::Sender<bool>, JoinHandle<()>),
@@ -88,9 +100,15 @@ impl Service {
             let archive = Archive::new(store, Arc::new(random::fill));
             ArchiveLayer::of(archive.rooms(Arc::new(Doors(site.clone()))))
         };
+        let away = away::of_rooms(options.away, options.data.as_deref(), &site).await?;
         // Further layers for rooms go here.
         let stack = ServiceBuilder::new()
+            // Stamps what is said, so that whatever goes out bears the stamp.
             .option_layer(store.map(archive))
+            // Writes to members who are away.
+            .option_layer(away.offline)
+            // Wakes who believes to be there and is not.
+            .option_layer(away.push)
             .service(Router::new(site.clone()));
         let (conductor, parts) = conduct(stack, site.clone(), Settings::default());
         let _ = site.conductor.set(conductor.clone());
@@ -98,6 +116,7 @@ impl Service {
         for driver in parts {
             drivers.spawn(driver);
         }
+        let clock = tokio::spawn(tick(conductor.clone()));
         let (end, is_over) = watch::channel(false);
         let uplink = {
             let (site, conductor) = (site.clone(), conductor.clone());
@@ -112,6 +131,7 @@ impl Service {
             conductor,
             drivers,
             archivists,
+            clock,
             sweep,
             uplink: (end, uplink),
         })
@@ -120,6 +140,7 @@ impl Service {
     /// Tells all occupants, writes all that waits, and returns when everything
     /// is over.
     pub async fn shut_down(mut self) {
+        self.clock.abort();
         let farewell = self.site.rooms.shut_down(clock::now());
         self.conductor.carry_out(clock::now(), farewell);
         self.conductor.close();
@@ -132,5 +153,15 @@ impl Service {
         end_uplink.send_replace(true);
         let _ = uplink.await;
         self.storage.close().await;
+    }
+}
+
+/// Tells the layers that time passes.
+async fn tick(conductor: Conductor) {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        conductor.post(Envelope::event(clock::now(), Event::Tick));
     }
 }

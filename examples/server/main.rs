@@ -13,6 +13,7 @@
 //! complaints  what has gone wrong already
 //! services/   what ends at the server: roster, presence, discovery …
 //! archives    where the archives lie
+//! away/       layers for who is away from a room
 //! rooms       the chat rooms
 //! uplink/     the way to other servers, and theirs to this one
 //! storage/    what outlives the process
@@ -21,6 +22,7 @@
 
 mod accounts;
 mod archives;
+mod away;
 mod blocking;
 mod census;
 mod clock;

@@ -8,6 +8,7 @@ use clap::Parser;
 use jid::{BareJid, NodePart};
 
 use super::archives::Keeping;
+use super::away::Switches;
 use super::uplink::Target;
 
 /// A small XMPP server whose behaviour comes from tower-xmpp's layers.
@@ -64,6 +65,9 @@ pub struct Options {
     /// clients, who does not drop out when a phone loses its network
     #[arg(long)]
     pub account_rooms: bool,
+
+    #[command(flatten)]
+    pub away: Switches,
 
     /// The server whose component this one is, and through which it reaches
     /// all other domains: component://SECRET@HOST:PORT. It has to know two

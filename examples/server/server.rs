@@ -13,6 +13,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::accounts::Accounts;
 use super::archives;
+use super::away;
 use super::census::{Census, Counted};
 use super::clock;
 use super::entrance::Entrance;
@@ -51,6 +52,8 @@ pub enum CannotStart {
     Reading(#[from] Failed),
     #[error(transparent)]
     Seats(#[from] seats::Unusable),
+    #[error(transparent)]
+    Away(#[from] away::Unusable),
     #[error(transparent)]
     Tls(#[from] tls::Unusable),
     #[error("cannot count: {0}")]
@@ -117,7 +120,10 @@ impl Server {
             false => archives::open(options.data.as_deref(), options.archives)?,
         };
         let sweep = archives::sweep(store.clone(), options.archives);
-        let (stack, archive) = stack(site.clone(), rooms, store);
+        let (switches, data) = (options.away, options.data.as_deref());
+        let of_accounts = away::of_accounts(switches, data, rooms.as_ref()).await?;
+        let of_rooms = away::of_rooms(switches, data, &site).await?;
+        let (stack, archive) = stack(site.clone(), rooms, store, of_accounts, of_rooms);
         let (conductor, parts) = conduct(stack, site.clone(), Settings::default());
         site.conducted_by(conductor.clone());
         let mut drivers = JoinSet::new();

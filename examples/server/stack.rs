@@ -11,6 +11,7 @@ use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::host::Router;
 
 use super::archives::Doors;
+use super::away::{OfAccounts, OfRooms};
 use super::blocking;
 use super::random;
 use super::site::Site;
@@ -22,6 +23,8 @@ pub fn stack(
     site: Arc<Site>,
     rooms: Option<AccountMucLayer>,
     archives: Option<Arc<dyn ArchiveStore>>,
+    of_accounts: OfAccounts,
+    of_rooms: OfRooms,
 ) -> (impl Stack, Option<Arc<Archive>>) {
     let (accounts, hall) = (site.accounts.clone(), site.rooms.domain().clone());
     // Who knows who is in which room tells it to who copies private messages.
@@ -47,13 +50,25 @@ pub fn stack(
     let stack = ServiceBuilder::new()
         // Outside all: what is blocked is neither archived nor copied.
         .layer(blocking::layer(site.clone()))
+        // Accounts that rooms wake look whether they are still there. Outside the
+        // layer that joins, which takes in what rooms answer to accounts.
+        .option_layer(of_accounts.push)
         // The account joins rooms, not the client. Outside whatever archives or
         // copies: what a room sends to the account is for several sessions.
         .option_layer(rooms)
+        // What a room writes to an account that is away is for no client, and
+        // only if the account asked for it. Outside archive: what is refused is
+        // not kept.
+        .option_layer(of_accounts.offline)
         // Stamps what is kept, removes forged stamps from everything, and
         // answers queries; outside whatever copies, so that one message has
         // one ID.
         .option_layer(archive)
+        // Rooms write to members who are away. Inside archive: what waits for
+        // its turn bears the room's stamp as well.
+        .option_layer(of_rooms.offline)
+        // Rooms wake who believes to be there and is not.
+        .option_layer(of_rooms.push)
         // Copies for the account's other clients, inside whatever stamps, so
         // that copies bear the stamp.
         .layer(fork.clone())

@@ -146,7 +146,7 @@ impl Feature for Archive {
         };
         match (stanza.kind(), rules::direction(&envelope.route)) {
             (Kind::Message, Some(direction)) => {
-                rules::may_concern(stanza, direction, &self.settings)
+                envelope.facts.wanted || rules::may_concern(stanza, direction, &self.settings)
             }
             (Kind::Message, None) => {
                 self.rooms.is_some() && matches!(envelope.route, Route::Broadcast(_))

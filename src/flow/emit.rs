@@ -33,6 +33,8 @@ pub enum EmitKind {
     /// A copy of something that passed already: straight to delivery.
     Copy,
     /// The answer to the requester: straight to delivery; no archive, no fork.
+    /// Only the answer of a room or account of ours to another account of ours
+    /// passes the stack, on the other account's side, as one from elsewhere would.
     Answer,
     /// A stanza in its own right: it passes the whole stack at this route.
     New(Route),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use futures::FutureExt;
 use futures::channel::oneshot;
-use jid::{BareJid, FullJid};
+use jid::{BareJid, FullJid, Jid};
 use thiserror::Error;
 use tower_service::Service;
 
@@ -277,8 +277,7 @@ impl<H: Host> Passes<H> {
                 return;
             };
             let placed = match self.host.place(to) {
-                // A layer has asked in the account's name.
-                Place::Account(account) if to.is_bare() && placing.stanza.is_response() => {
+                Place::Account(account) if self.comes_from_outside(&placing.stanza, &account) => {
                     let (route, facts) = (Route::ToAccount(account), Facts::default());
                     return self.follow(placing.at, parent, route, placing.stanza, facts);
                 }
@@ -301,6 +300,21 @@ impl<H: Host> Passes<H> {
             };
             placing.stanza = back.stanza;
             placing.fate = back.fate;
+        }
+    }
+
+    /// Whether an answer is to an account what one from elsewhere would be:
+    /// from a room or another account of ours, or to what a layer has asked in
+    /// the account's name. Its layers see it then.
+    fn comes_from_outside(&self, answer: &Stanza, account: &BareJid) -> bool {
+        if !answer.is_response() {
+            return false;
+        }
+        let from = answer.from().map(|from| self.host.place(from));
+        match from {
+            Some(Place::Room(_)) => true,
+            Some(Place::Account(other)) => other != *account,
+            _ => answer.to().is_some_and(Jid::is_bare),
         }
     }
 

@@ -14,6 +14,7 @@ use tower_xmpp::muc_offline::{
 };
 use tower_xmpp::stanza::{Condition, Stanza};
 use tower_xmpp::store::{MemoryArchive, MemoryRegistrations};
+use tower_xmpp::testkit::room::{Creation, Settings as RoomSettings};
 use tower_xmpp::testkit::{Faulty, Session, World, xml};
 
 use super::house::{GET, ROOM, layer, query, refused, shown, submit};
@@ -332,4 +333,33 @@ fn groupchat_to_a_session_in_the_room_is_delivered_as_ever() {
     house.alice.expect("<message id='m1'/>");
     assert!(house.archived().is_empty(), "the room has it");
     house.w.finish();
+}
+
+#[test]
+fn both_sides_may_share_a_server() {
+    let w = World::new();
+    let archive = Arc::new(MemoryArchive::default());
+    let account = Arc::new(MemoryRegistrations::default());
+    let account = block_on(MucOfflineAccount::open(account, AccountLimits::default()));
+    let rooms = Arc::new(MemoryRegistrations::default());
+    let stack = ServiceBuilder::new()
+        .layer(Shell::of(account.expect("memory does not fail")))
+        .layer(ArchiveLayer::new(archive.clone(), Arc::new(w.entropy())))
+        .layer(layer(rooms, Settings::default(), Limits::default()));
+    w.host("a.example", stack);
+    let mut open = RoomSettings::default();
+    open.creation = Creation::Instant;
+    w.rooms_with("a.example", "muc.example", open);
+    let bob = w.session("bob@a.example/x");
+    bob.joins("tea@muc.example/Bob");
+    let alice = w.session("alice@a.example/phone");
+    // Its answer comes by way of her account's layers, though from next door.
+    alice.asks(submit("Alice", Some("1")));
+    bob.send(xml!(
+        "<message to='{ROOM}' type='groupchat' id='m1'><body>hi</body></message>"
+    ));
+    bob.expect("<message id='m1'/>");
+    let page = block_on(archive.page(&alice.account(), Page::oldest(9))).unwrap();
+    assert_eq!(page.len(), 1);
+    w.finish();
 }

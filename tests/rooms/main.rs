@@ -1,6 +1,7 @@
 //! The example of rooms alone: dialogues with the whole of it as a component
 //! of a server that is played here.
 
+mod away;
 #[path = "../common/component.rs"]
 mod component;
 

@@ -4,6 +4,7 @@
 mod account_rooms;
 mod acks;
 mod archive;
+mod away;
 mod bad_input;
 mod blocking;
 mod bookmarks;

@@ -14,6 +14,7 @@ use hmac::{Hmac, Mac};
 use jid::{BareJid, Jid};
 use sha2::Sha256;
 use tower_xmpp::flow::{Emit, Envelope, Event, Original, Outcome, Route, Snapshot};
+use tower_xmpp::muc_push::Standing;
 use tower_xmpp::stanza::{Stanza, Time};
 use tower_xmpp::testkit::room::{
     self, Creation, Effect, HistoryKey, OccupantIds, SavedRoom, Settings,
@@ -85,6 +86,11 @@ impl Rooms {
     /// Whether somebody may enter now; `None` if there is no such room.
     pub fn may_enter(&self, room: &BareJid, user: &BareJid) -> Option<bool> {
         self.state().machine.may_enter(room, user)
+    }
+
+    /// What somebody is to a room; `None` if there is no such room.
+    pub fn standing(&self, room: &BareJid, user: &BareJid) -> Option<Standing> {
+        self.state().machine.standing(room, user)
     }
 
     /// A message has come through the stack: as the layers left it, it is

@@ -1,0 +1,53 @@
+//! The account's side.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use tower_xmpp::account_muc::AccountMucLayer;
+use tower_xmpp::middleware::Shell;
+use tower_xmpp::muc_offline::{AccountLimits, MucOfflineAccount, MucOfflineAccountLayer};
+use tower_xmpp::muc_push::MucPushAccountLayer;
+use tracing::info;
+
+use super::super::random;
+use super::{Switches, Unusable, registrations, targets};
+
+/// The layers, unless they are switched off.
+pub struct OfAccounts {
+    /// What a room writes to an account that asked for it is archived.
+    pub offline: Option<MucOfflineAccountLayer>,
+    /// Accounts that are in rooms themselves are woken, and look.
+    pub push: Option<MucPushAccountLayer>,
+}
+
+/// The layers, with what was kept. `rooms` is the layer by which accounts join
+/// rooms; without it, clients are woken and nobody has to answer for them.
+pub async fn of_accounts(
+    switches: Switches,
+    directory: Option<&Path>,
+    rooms: Option<&AccountMucLayer>,
+) -> Result<OfAccounts, Unusable> {
+    let mut layers = OfAccounts {
+        offline: None,
+        push: None,
+    };
+    if !switches.no_muc_offline {
+        let store = registrations(directory, "muc-offline-accounts.sqlite")?;
+        let registrations = store.all().await?.len();
+        let mut offline = MucOfflineAccount::open(store, AccountLimits::default()).await?;
+        if let Some(rooms) = rooms {
+            offline = offline.occupancy(rooms.feature().clone());
+        }
+        layers.offline = Some(Shell::of(offline));
+        info!(registrations, "accounts take in what rooms write to them");
+    }
+    if let (Some(rooms), false) = (rooms, switches.no_muc_push) {
+        let store = targets(directory, "muc-push-accounts.sqlite")?;
+        let registrations = store.all().await?.len();
+        let seats = rooms.feature().clone();
+        let push = MucPushAccountLayer::open(store, Arc::new(random::fill), seats);
+        layers.push = Some(push.await?);
+        info!(registrations, "accounts are woken by rooms");
+    }
+    Ok(layers)
+}

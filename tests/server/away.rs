@@ -1,0 +1,186 @@
+//! Members of rooms who are away, over the wire: what rooms write to them lies
+//! in their archive, and what rooms ask their account is answered.
+
+use tower_xmpp::stanza::{Stanza, Type, ns};
+
+use super::client::*;
+use super::component::{Line, Other};
+use super::storage::Data;
+
+const ROOM: &str = "tea@rooms.example.org";
+
+async fn joins(client: &mut Client, nick: &str) {
+    let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
+    client
+        .send(&format!("<presence to='{ROOM}/{nick}'>{x}</presence>"))
+        .await;
+    while !client.stanza().await.has_child("subject", ns::CLIENT) {}
+}
+
+async fn asks(client: &mut Client, iq: &str) -> Stanza {
+    client.send(iq).await;
+    loop {
+        let stanza = client.stanza().await;
+        if stanza.is_response() {
+            return stanza;
+        }
+    }
+}
+
+/// The ids of what lies in Bob's archive when all has arrived that Alice has
+/// said: what is for one account arrives in order.
+async fn archived(alice: &mut Client, client: &mut Client) -> Vec<String> {
+    let now = "<message to='bob@example.org/desk' type='headline' id='now'/>";
+    alice.send(now).await;
+    while client.stanza().await.id() != Some("now") {}
+    client
+        .send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>")
+        .await;
+    let mut found = Vec::new();
+    loop {
+        let stanza = client.stanza().await;
+        if stanza.id() == Some("q") {
+            return found;
+        }
+        if let Some(result) = stanza.child("result", ns::MAM) {
+            let forwarded = result.child("forwarded", ns::FORWARD).unwrap();
+            let message = forwarded.child("message", ns::CLIENT).unwrap();
+            found.push(message.attr("id").unwrap_or_default().to_owned());
+        }
+    }
+}
+
+fn register(offline: &str) -> String {
+    format!(
+        "<iq type='set' id='r' to='{ROOM}'><query xmlns='jabber:iq:register'>\
+         <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
+         <value>http://jabber.org/protocol/muc#register</value></field>\
+         <field var='muc#register_roomnick'><value>Bob</value></field>\
+         <field var='{{http://tigase.org/protocol/muc}}offline'><value>{offline}</value></field>\
+         </x></query></iq>"
+    )
+}
+
+const PERSISTENT: &str = "<iq type='set' id='c' to='tea@rooms.example.org'>\
+    <query xmlns='http://jabber.org/protocol/muc#owner'><x xmlns='jabber:x:data' type='submit'>\
+    <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>\
+    <field var='muc#roomconfig_persistentroom'><value>1</value></field></x></query></iq>";
+
+async fn says(client: &mut Client, id: &str) {
+    client
+        .send(&format!(
+            "<message to='{ROOM}' type='groupchat' id='{id}'><body>hi</body></message>"
+        ))
+        .await;
+    while client.stanza().await.id() != Some(id) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_while_one_was_away_lies_in_ones_archive_also_after_a_kill() {
+    let data = Data::new();
+    let mut server = data.server("--account alice:alice --account bob:bob");
+    let address = server.address();
+    let mut alice = Client::bound(address, "alice", "phone").await;
+    joins(&mut alice, "Alice").await;
+    assert!(asks(&mut alice, PERSISTENT).await.is_type(&Type::Result));
+    let mut bob = Client::bound(address, "bob", "desk").await;
+    assert!(asks(&mut bob, &register("1")).await.is_type(&Type::Result));
+    says(&mut alice, "m1").await;
+    assert_eq!(archived(&mut alice, &mut bob).await, ["m1"]);
+    server.kill();
+
+    let mut server = data.server("");
+    let address = server.address();
+    let mut alice = Client::bound(address, "alice", "phone").await;
+    joins(&mut alice, "Alice").await;
+    says(&mut alice, "m2").await;
+    let mut bob = Client::bound(address, "bob", "desk").await;
+    assert_eq!(archived(&mut alice, &mut bob).await, ["m1", "m2"]);
+    // Whoever is there has it from the room, and the archive of the room.
+    joins(&mut bob, "Bob").await;
+    says(&mut alice, "m3").await;
+    while bob.stanza().await.id() != Some("m3") {}
+    bob.send(&format!("<presence type='unavailable' to='{ROOM}/Bob'/>"))
+        .await;
+    asks(&mut bob, &register("0")).await;
+    says(&mut alice, "m4").await;
+    assert_eq!(archived(&mut alice, &mut bob).await, ["m1", "m2"]);
+    server.kill();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_layer_the_field_is_not_offered() {
+    let server = server_with("--no-muc-offline --no-muc-push").await;
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    joins(&mut alice, "Alice").await;
+    let form =
+        format!("<iq type='get' id='f' to='{ROOM}'><query xmlns='jabber:iq:register'/></iq>");
+    let form = asks(&mut alice, &form).await.to_xml();
+    assert!(!form.contains("tigase.org"), "{form}");
+}
+
+/// What comes next on the line of the accounts, but for presence.
+async fn next(line: &mut Line) -> Stanza {
+    loop {
+        let stanza = line.stanza().await;
+        if stanza.is_request() || stanza.is_response() {
+            return stanza;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_account_in_a_room_elsewhere_registers_itself_and_looks_when_it_is_notified() {
+    let other = Other::listen().await;
+    let address = other.0.local_addr().unwrap();
+    let uplink = format!("--account-rooms --uplink component://secret@{address}");
+    let server = server_with(&uplink).await;
+    let mut both = [other.line().await, other.line().await];
+    both.sort_by(|one, other| one.1.cmp(&other.1));
+    let [(mut line, _), _rooms] = both;
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    alice
+        .send(
+            "<presence to='milk@muc.example/Alice'>\
+             <x xmlns='http://jabber.org/protocol/muc'/></presence>",
+        )
+        .await;
+    let join = line.stanza().await;
+    assert_eq!(join.from().unwrap().as_str(), "alice@example.org");
+    line.send(
+        "<presence from='milk@muc.example/Alice' to='alice@example.org'>\
+         <x xmlns='http://jabber.org/protocol/muc#user'>\
+         <item affiliation='none' role='participant'/><status code='110'/></x></presence>\
+         <message from='milk@muc.example' to='alice@example.org' type='groupchat'><subject/></message>",
+    )
+    .await;
+    // With the next tick.
+    let asked = next(&mut line).await;
+    assert!(
+        asked.has_child("query", ns::DISCO_INFO),
+        "{}",
+        asked.to_xml()
+    );
+    let id = asked.id().unwrap();
+    line.send(&format!(
+        "<iq type='result' id='{id}' from='milk@muc.example' to='alice@example.org'>\
+         <query xmlns='http://jabber.org/protocol/disco#info'>\
+         <feature var='urn:xmpp:push:0'/></query></iq>"
+    ))
+    .await;
+    let enable = next(&mut line).await;
+    let node = enable.payload().unwrap().attr("node").unwrap().to_owned();
+    let id = enable.id().unwrap();
+    line.send(&format!(
+        "<iq type='result' id='{id}' from='milk@muc.example' to='alice@example.org'/>\
+         <iq type='set' id='p1' from='milk@muc.example' to='alice@example.org'>\
+         <pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='{node}'><item>\
+         <notification xmlns='urn:xmpp:push:0'/></item></publish></pubsub></iq>"
+    ))
+    .await;
+    let answer = next(&mut line).await;
+    assert!(answer.id() == Some("p1") && answer.is_type(&Type::Result));
+    let ping = next(&mut line).await;
+    assert!(ping.has_child("ping", "urn:xmpp:ping"), "{}", ping.to_xml());
+    assert_eq!(ping.to().unwrap().as_str(), "milk@muc.example/Alice");
+}
