@@ -65,8 +65,9 @@
 //! Another layer, [`MucPushAccount`], on the user's server, for accounts that
 //! are in rooms as such ([`Seats`](crate::flow::Seats), which account_muc is).
 //! Both may share a server, each with a store of its own. Where clients join
-//! by themselves it is not needed: they answer, and their server delivers,
-//! keeps the question for one that hibernates, and answers for one that is gone.
+//! by themselves it is not needed: they answer (`testkit::check_push_duties`
+//! checks that a client does), and their server delivers, keeps the question for
+//! one that hibernates, and answers for one that is gone.
 //!
 //! 10. **The account registers itself** once it is in a room: it asks whether the
 //!     room offers `urn:xmpp:push:0`, and if so, has its bare JID notified, under
@@ -149,7 +150,7 @@ mod tests;
 pub use account::{MucPushAccount, MucPushAccountLayer};
 pub use port::{Doors, Standing, Target, TargetError, Targets};
 pub use room::{MucPushRoom, MucPushRoomLayer};
-pub use rules::{Summary, Verdict, judge, wakes};
+pub use rules::{Summary, Verdict, judge, notified_node, offers, wakes};
 
 /// What notifications contain, and when they are sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

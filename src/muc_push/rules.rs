@@ -133,7 +133,7 @@ pub(super) fn enable(id: &str, account: &BareJid, node: &str) -> Stanza {
 }
 
 /// Whether a room's answer to disco#info offers notifications.
-pub(super) fn offers(info: &Stanza) -> bool {
+pub fn offers(info: &Stanza) -> bool {
     info.child("query", ns::DISCO_INFO).is_some_and(|query| {
         let mut features = query.children();
         features
@@ -141,12 +141,13 @@ pub(super) fn offers(info: &Stanza) -> bool {
     })
 }
 
-/// The node that a notification is for (XEP-0357 §7). `None` if it is none.
-pub(super) fn notified_node(request: &Stanza) -> Option<String> {
+/// The node that a notification is for, empty if it names none (XEP-0357 §7).
+/// `None` if the stanza is no notification.
+pub fn notified_node(request: &Stanza) -> Option<String> {
     let pubsub = request.child("pubsub", ns::PUBSUB)?;
     let publish = pubsub.child("publish", ns::PUBSUB)?;
     let item = publish.child("item", ns::PUBSUB)?;
-    let is_push = item.has_child("notification", ns::PUSH);
+    let is_push = request.is_type(&Type::Set) && item.has_child("notification", ns::PUSH);
     is_push.then(|| publish.attr("node").unwrap_or_default().to_owned())
 }
 

@@ -84,6 +84,8 @@
 //!   [`World::event`] tells a host of anything else.
 //! * **Invariants** that hold whoever sends what to whom: [`invariants`].
 //! * **Scripts** that also judge a server over TCP: [`script`].
+//! * **A client's duties** towards rooms that wake it: [`check_push_duties`], and
+//!   [`SimulatedClient`], which does them.
 //! * **Pictures**: [`World::mermaid`]; `{w:?}` prints everything as a tree.
 //!
 //! # Your own code in a world
@@ -130,6 +132,7 @@ mod life;
 mod link;
 mod mermaid;
 mod pattern;
+mod push_client;
 mod record;
 pub mod room;
 mod rooms;
@@ -152,6 +155,7 @@ pub use expect::Carbon;
 pub use faults::{Faulty, Injected, panicking, slow};
 pub use link::WhileDown;
 pub use pattern::{Got, Pattern};
+pub use push_client::{PushClient, SimulatedClient, check_push_duties};
 pub use server::{Bottom, Server};
 pub use session::{Session, Sessions};
 pub use slow::Slow;

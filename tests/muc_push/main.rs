@@ -2,6 +2,7 @@
 
 mod account;
 mod answering;
+mod client;
 mod house;
 mod notifying;
 mod registering;
