@@ -115,6 +115,21 @@ fn a_seat_among_fifty_weighs_less_than_4_kb_where_accounts_share_the_room() {
     assert!(alone > 50 * 400, "{alone} bytes");
 }
 
+/// What the first tick costs at which nothing is due, with so many seats.
+fn idle_tick(accounts: usize) -> u64 {
+    let layer = seats::layer();
+    for number in 0..accounts {
+        seats::seated(&layer, &format!("alice{number}"), 1, 0);
+    }
+    seats::tick(&layer);
+    measure(|| seats::tick(&layer)).count_total
+}
+
+#[test]
+fn a_tick_looks_at_no_seat_where_nothing_is_due() {
+    assert_eq!(idle_tick(3), idle_tick(300));
+}
+
 #[test]
 fn the_counter_counts() {
     let spent = measure(|| drop(std::hint::black_box(Box::new(1))));

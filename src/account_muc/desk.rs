@@ -16,14 +16,12 @@ use crate::stanza::{Stanza, Time};
 use super::layer::NAME;
 use super::lock;
 use super::machine::{self, Answer, Asked, Command, Exit, Machine, Original, Turn};
-use super::options::Options;
 use super::pool::Pool;
 use super::port::{SeatError, SeatStore};
 use super::table::{SHARDS, Table, TooManyRooms};
 
 /// All of the layer's state, and its store.
 pub(super) struct Desk {
-    pub(super) options: Options,
     pub(super) table: Table,
     pool: Pool,
     pending: [Mutex<Pending<Asked>>; SHARDS],
@@ -68,7 +66,6 @@ pub(super) struct Done {
 impl Desk {
     pub(super) fn new(store: Arc<dyn SeatStore>, entropy: Arc<dyn Entropy>) -> Self {
         Self {
-            options: Options::default(),
             table: Table::default(),
             pool: Pool::default(),
             pending: pending(PendingLimits::default()),
@@ -100,8 +97,7 @@ impl Desk {
         account: &BareJid,
         seat: &FullJid,
     ) -> Result<(), TooManyRooms> {
-        let limit = self.options.limits.rooms;
-        self.table.hand_over(account, seat, at, limit)
+        self.table.hand_over(account, seat, at)
     }
 
     /// Lets something happen to a machine, and what it wants wait.
@@ -216,9 +212,9 @@ impl Desk {
     pub(super) async fn tick(&self, at: Time) -> Done {
         let mut done = self.write_again().await;
         done.extend(self.give_up(at).await);
-        let mut probes = self.options.probes_per_tick;
+        let mut probes = self.table.options.probes_per_tick;
         let mut all = Vec::new();
-        self.table.visit_all(|account, machine| {
+        self.table.visit_due(at, |account, machine| {
             let mut turn = self.turn(at, account);
             machine.tick(&mut turn, &mut probes);
             if !turn.commands.is_empty() {
@@ -244,6 +240,12 @@ impl Desk {
                     Asked::SelfPing { room } => {
                         let late = |machine: &mut Machine, turn: &mut Turn<'_>| {
                             machine.ping_answered(turn, Answer::Unknown);
+                        };
+                        done.extend(self.visit(at, &account, &room, late).await.done);
+                    }
+                    Asked::ReservedNick { room } => {
+                        let late = |machine: &mut Machine, turn: &mut Turn<'_>| {
+                            machine.reserved_nick_is(turn, None);
                         };
                         done.extend(self.visit(at, &account, &room, late).await.done);
                     }
@@ -322,7 +324,7 @@ impl Desk {
     fn turn(&self, at: Time, account: &Jid) -> Turn<'_> {
         Turn {
             at,
-            options: &self.options,
+            options: &self.table.options,
             entropy: &*self.entropy,
             pool: &self.pool,
             pending: &self.pending[Table::shard(account)],

@@ -16,6 +16,7 @@ use crate::stanza::{Kind, Stanza, Time, Type, ns};
 use super::desk::{Desk, Done};
 use super::inbox::{Inbox, Wish};
 use super::machine::Machine;
+use super::muc;
 use super::options::Options;
 use super::outward;
 use super::passes::handed_over;
@@ -56,7 +57,7 @@ impl AccountMuc {
     /// How the layer behaves.
     #[must_use]
     pub fn options(mut self, options: Options) -> Self {
-        self.desk.options = options;
+        self.desk.table.options = options;
         self
     }
 
@@ -236,6 +237,23 @@ impl AccountMuc {
                 && from.is_full()
                 && matches!(stanza.type_(), None | Some(Type::Unavailable))
                 && stanza.mentions(ns::MUC_USER))
+            || (self.bookmarks.is_some() && muc::may_readmit(stanza))
+    }
+
+    /// The account may come into a room again from which it was kept: it does,
+    /// if a bookmark wants it there.
+    pub(super) async fn readmitted(&self, account: &BareJid, room: &Jid) -> Result<(), Fault> {
+        let Some(bookmarks) = &self.bookmarks else {
+            return Ok(());
+        };
+        let all = bookmarks.list(account).await?;
+        let wanted = all.into_iter().filter(|it| it.autojoin && *room == it.room);
+        for bookmark in wanted {
+            let room = bookmark.room.clone();
+            self.inbox
+                .push(account.clone(), room, Wish::Bookmark(bookmark));
+        }
+        Ok(())
     }
 
     /// Does what bookmarks and the host wanted since the last tick.
@@ -295,7 +313,7 @@ impl AccountMuc {
 impl fmt::Debug for AccountMuc {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccountMuc")
-            .field("options", &self.desk.options)
+            .field("options", &self.desk.table.options)
             .finish_non_exhaustive()
     }
 }

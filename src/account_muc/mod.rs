@@ -23,10 +23,13 @@
 //!    are served locally. Each gets everything in the room's order: occupants,
 //!    itself (110), history, subject, then live traffic. Joining again is
 //!    asking for all of it again. Another nick than the account's is told with
-//!    210, and never renames the account.
+//!    210, and never renames the account. A room that is created so (201) is
+//!    the session's to configure; where none asked to join, it is opened as it
+//!    is (§10.1.2).
 //! 2. **Refusals.** Each waiting session is told under its own id and nick;
 //!    nothing is kept. A wrong password is forgotten, and another session's is
-//!    tried.
+//!    tried. Where only a registered nick will do (406, §7.12), the room is
+//!    asked for it, and joined under it.
 //! 3. **Outward**, what a session in the room sends goes in the account's
 //!    name. From one that is not in the room it goes as it came, and the room
 //!    answers it; presence without `<x/>` is answered here with 110, 307 and
@@ -70,7 +73,8 @@
 //!     and the rooms are joined again, [`Options::probes_per_tick`] at each tick.
 //! 13. **Bookmarks** (XEP-0402, [`AccountMuc::bookmarks`]): autojoin joins, at
 //!     the change and at login; no autojoin, or no bookmark, leaves; nick and
-//!     password follow.
+//!     password follow. A bookmark also brings an account back whose
+//!     affiliation lets it into the room again (101).
 //! 14. **MUC2-PAM**: `<join room='…'/>` and `<part room='…'/>` in the namespace
 //!     `urn:xmpp:muc:0`, in an IQ to the own account. The result comes after
 //!     the self-presence, and the session is in the room like any other.
@@ -103,8 +107,6 @@
 //!   it joins again.
 //! * Bookmarks and [`AccountMuc::leave`] take effect at the next tick.
 //! * MUC2-PAM sends rooms an ordinary join, MUC2's own is not spoken yet.
-//! * With `reserved nick only` (406) a join fails; the reserved nick is not
-//!   looked up.
 //! * A room that cannot be joined for now is not forgotten if the account was
 //!   there before; what a session says meanwhile, the room refuses.
 //! * A private message reaches sessions with the account's bare JID as `to`, as

@@ -3,7 +3,7 @@
 use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::bare;
-use crate::stanza::{Element, ElementRef, RawXml, Stanza, StanzaError, Time, Type, ns};
+use crate::stanza::{Element, ElementRef, Kind, RawXml, Stanza, StanzaError, Time, Type, ns};
 
 /// What a room says about an occupant: `<x/>` of `muc#user` (XEP-0045 §7.2.2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +20,7 @@ pub(super) struct Said {
 /// Somebody else's nick is one thing, one's own presence another (§7.2.2).
 pub(super) const SELF: u16 = 110;
 pub(super) const REAL_JIDS_VISIBLE: u16 = 100;
+pub(super) const CHANGED_IN_ABSENCE: u16 = 101;
 pub(super) const LOGGED: u16 = 170;
 pub(super) const CREATED: u16 = 201;
 pub(super) const NICK_ASSIGNED: u16 = 210;
@@ -155,6 +156,22 @@ pub(super) fn is_invitation(message: &Stanza) -> bool {
         .is_some_and(|x| x.has_child("invite", ns::MUC_USER))
 }
 
+/// Whether a message may say that the account is welcome in the room that
+/// sends it: the head and the namespace do not speak against it.
+pub(super) fn may_readmit(message: &Stanza) -> bool {
+    message.kind() == Kind::Message
+        && message.from().is_some_and(Jid::is_bare)
+        && message.mentions(ns::MUC_USER)
+}
+
+/// Whether a room says that the account's affiliation has changed while it was
+/// not there (101, §9.3, §9.6), and to one with which it may come in.
+pub(super) fn readmits(message: &Stanza) -> bool {
+    let said = Said::read(message);
+    let affiliation = said.affiliation.as_deref();
+    said.has(CHANGED_IN_ABSENCE) && matches!(affiliation, Some("member" | "admin" | "owner"))
+}
+
 /// Whether it declines an invitation (§7.8.2).
 pub(super) fn is_decline(message: &Stanza) -> bool {
     message
@@ -218,6 +235,23 @@ mod tests {
             assert!(!is_subject(&stanza(&message)), "{message}");
         }
         assert!(!is_subject(&stanza("<message/>")));
+    }
+
+    #[test]
+    fn who_became_a_member_while_away_may_come_back_and_who_lost_that_may_not() {
+        let says = |affiliation: &str, code: u16| {
+            stanza(&format!(
+                "<message from='room@muc.example'><x xmlns='http://jabber.org/protocol/muc#user'>\
+                 <item affiliation='{affiliation}'/><status code='{code}'/></x></message>"
+            ))
+        };
+        for affiliation in ["member", "admin", "owner"] {
+            assert!(may_readmit(&says(affiliation, 101)));
+            assert!(readmits(&says(affiliation, 101)), "{affiliation}");
+        }
+        for (affiliation, code) in [("none", 101), ("outcast", 101), ("member", 100)] {
+            assert!(!readmits(&says(affiliation, code)), "{affiliation} {code}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time};
 use super::desk::{Done, Seated};
 use super::layer::{AccountMuc, NAME};
 use super::machine::{self, Answer, Asked, Exit, Machine};
+use super::muc;
 use super::outward::{self, Sent};
 use super::table::TooManyRooms;
 
@@ -164,6 +165,22 @@ impl AccountMuc {
         if stanza.is_response() {
             return Ok(Box::pin(self.answered(at, account, stanza)).await);
         }
+        if muc::may_readmit(stanza)
+            && muc::readmits(stanza)
+            && !self.desk.table.known(account, &room.to_bare())
+        {
+            // It goes on as it came, for the user to see; should the bookmarks
+            // not be read, the next login does it.
+            let wanted = Box::pin(self.readmitted(account, room)).await;
+            let mut outcome = next.run(envelope).await?;
+            if let Err(Fault::Own(error)) = wanted {
+                report(
+                    &mut outcome,
+                    Incident::new(NAME, Stage::Before, error.to_string()),
+                );
+            }
+            return Ok(outcome);
+        }
         let visited = self.desk.look(at, account, room, |machine, turn| {
             catch_unwind(AssertUnwindSafe(|| match stanza.kind() {
                 Kind::Presence => machine.room_shows(turn, stanza),
@@ -215,6 +232,16 @@ impl AccountMuc {
                     .desk
                     .visit(at, account, &room, |machine, turn| {
                         machine.ping_answered(turn, answer);
+                    })
+                    .await;
+                seated.done.into_outcome()
+            }
+            Some(Asked::ReservedNick { room }) => {
+                let nick = machine::reserved_nick(answer);
+                let seated = self
+                    .desk
+                    .visit(at, account, &room, |machine, turn| {
+                        machine.reserved_nick_is(turn, nick.as_deref());
                     })
                     .await;
                 seated.done.into_outcome()

@@ -8,9 +8,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jid::BareJid;
 use tower_xmpp::flow::{Bookmark, BookmarkChange, Bookmarks, BoxError};
-use tower_xmpp::testkit::{World, xml};
+use tower_xmpp::testkit::room::{Creation, Settings};
+use tower_xmpp::testkit::{Session, World, xml};
 
 use super::house::{ALICE, House, ROOM, error, gone, join, presence, subject, talk, talked};
+use super::scripted::{Room, shows};
 
 type Listener = Box<dyn Fn(BookmarkChange) + Send + Sync>;
 
@@ -261,5 +263,131 @@ fn what_the_layer_does_is_announced_for_the_account_and_the_server() {
         ));
         assert!(answer.to_xml().contains("urn:xmpp:muc:pam:0"), "{to}");
     }
+    house.w.finish();
+}
+
+fn affiliate(owner: &Session, affiliation: &str) {
+    owner.send(xml!(
+        "<iq to='{ROOM}' type='set' id='aff'><query xmlns='http://jabber.org/protocol/muc#admin'>\
+         <item jid='alice@a.example' affiliation='{affiliation}'/></query></iq>"
+    ));
+}
+
+/// A room that only members may be in. Bob, who made it, is there.
+fn members_only(house: &House) -> Session {
+    let bob = house.bob();
+    bob.send(xml!(
+        "<iq to='{ROOM}' type='set' id='c'><query xmlns='http://jabber.org/protocol/muc#owner'>\
+         <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
+         <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
+         <field var='muc#roomconfig_membersonly'><value>1</value></field></x></query></iq>"
+    ));
+    affiliate(&bob, "member");
+    bob.take_all();
+    bob
+}
+
+#[test]
+fn who_is_a_member_again_comes_back_if_a_bookmark_wants_it() {
+    let (house, shelf) = house();
+    let bob = members_only(&house);
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    bob.expect(presence(ALICE, &[]));
+    affiliate(&bob, "none");
+    bob.expect("<iq type='result'/>");
+    bob.expect(gone(ALICE, &[321]));
+    // Not of itself.
+    house.w.advance(Duration::from_secs(3_600));
+    bob.expect_nothing();
+    affiliate(&bob, "member");
+    house.w.advance(TICK);
+    bob.take_all();
+    assert_eq!(
+        house.seats(),
+        ["Alice alice@a.example", "Bob bob@b.example/x"]
+    );
+    house.w.abandon();
+}
+
+#[test]
+fn who_is_a_member_again_stays_away_without_a_bookmark() {
+    let (house, shelf) = house();
+    let bob = members_only(&house);
+    shelf.set(false, "Alice", None);
+    affiliate(&bob, "none");
+    affiliate(&bob, "member");
+    house.w.advance(TICK);
+    bob.take_all();
+    assert_eq!(house.seats(), ["Bob bob@b.example/x"]);
+    house.w.abandon();
+}
+
+#[test]
+fn a_destroyed_room_is_not_made_again_because_a_bookmark_wants_it() {
+    let (house, shelf) = house();
+    let bob = house.bob();
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    bob.send(xml!(
+        "<iq to='{ROOM}' type='set' id='d'><query xmlns='http://jabber.org/protocol/muc#owner'>\
+         <destroy/></query></iq>"
+    ));
+    house.w.advance(Duration::from_secs(3_600));
+    bob.take_all();
+    assert!(house.seats().is_empty());
+    assert!(house.kept().is_empty());
+    house.w.finish();
+}
+
+#[test]
+fn a_room_that_a_bookmark_creates_is_opened_for_others() {
+    let shelf = Arc::new(Shelf::default());
+    let given = shelf.clone();
+    let house = House::of(World::new(), |feature| feature.bookmarks(given));
+    house.w.host("muc.example", ());
+    let mut settings = Settings::default();
+    settings.creation = Creation::Locked;
+    house.w.rooms_with("muc.example", "muc.example", settings);
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    let bob = house.w.session("bob@b.example/x");
+    bob.joins("room@muc.example/Bob");
+    assert_eq!(house.seats().len(), 2);
+    house.w.finish();
+}
+
+#[test]
+fn a_room_that_a_session_creates_is_its_to_configure() {
+    let house = House::with_rooms(|settings| settings.creation = Creation::Locked);
+    let [phone] = house.alice(["phone"]);
+    phone.send(join(ALICE));
+    phone.expect(presence(ALICE, &[110, 201]));
+    phone.expect(subject(""));
+    let bob = house.w.session("bob@b.example/x");
+    bob.send(join("room@muc.example/Bob"));
+    bob.expect(error(
+        "presence",
+        "room@muc.example/Bob",
+        "join",
+        "item-not-found",
+    ));
+    house.w.finish();
+}
+
+#[test]
+fn a_pam_join_is_told_which_nick_the_room_gave() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    phone.send(xml!("{}", pam(JOIN, "j")));
+    room.expect_join();
+    let alicia = house.w.bind("room@muc.example/Alicia");
+    alicia.send(shows("none", "participant", &[110, 210]));
+    phone.expect(presence("room@muc.example/Alicia", &[110, 210]));
+    phone.expect(
+        "<iq type='result' id='j'><join xmlns='urn:xmpp:muc:0' room='room@muc.example'>\
+         <nickname>Alicia</nickname></join></iq>",
+    );
     house.w.finish();
 }

@@ -193,3 +193,58 @@ fn a_room_that_floods_presence_does_not_grow_what_is_kept() {
     desk.expect(NO_SUBJECT);
     house.w.finish();
 }
+
+#[test]
+fn without_any_rooms_every_join_is_refused_and_nothing_is_kept() {
+    let house = House::options(|options| options.limits.rooms = 0);
+    let [phone] = house.alice(["phone"]);
+    for _ in 0..2 {
+        phone.send(join(ALICE));
+        phone.expect(error("presence", ALICE, "join", "resource-constraint"));
+    }
+    assert!(house.kept().is_empty());
+    assert!(house.seats().is_empty());
+    house.w.finish();
+}
+
+#[test]
+fn with_all_bounds_at_zero_nothing_breaks() {
+    let house = House::options(|options| {
+        let limits = &mut options.limits;
+        limits.occupants = 0;
+        limits.presence = 0;
+        limits.history = 0;
+        limits.message = 0;
+        limits.subject = 0;
+        limits.sent = 0;
+    });
+    let (bob, [phone]) = together(&house, ["phone"]);
+    bob.send(talk("m1", "hi"));
+    for session in [&bob, &phone] {
+        session.expect(xml!("<message id='m1'/>"));
+    }
+    let [desk] = house.alice(["desk"]);
+    desk.send(join(ALICE));
+    desk.expect(presence(ALICE, &[110]));
+    desk.expect(subject(""));
+    house.w.finish();
+}
+
+#[test]
+fn a_room_that_floods_occupants_does_not_grow_what_is_kept() {
+    let house = House::without_rooms(|options| options.limits.occupants = 10);
+    let room = Room::new(&house);
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    room.lets_in(&phone);
+    for number in 0..200 {
+        let flood = house.w.bind(&format!("room@muc.example/n{number}"));
+        flood.send(super::scripted::shows("none", "participant", &[]));
+    }
+    house.w.settle();
+    assert_eq!(phone.take_all().len(), 200);
+    desk.send(join(ALICE));
+    house.w.settle();
+    // Ten others, itself, and the subject.
+    assert_eq!(desk.take_all().len(), 12);
+    house.w.finish();
+}

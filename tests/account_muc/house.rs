@@ -12,6 +12,7 @@ use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::middleware::Shell;
 use tower_xmpp::stanza::Stanza;
 use tower_xmpp::store::MemorySeats;
+use tower_xmpp::testkit::room::Settings;
 use tower_xmpp::testkit::{Faulty, Session, World, xml};
 
 pub const ROOM: &str = "room@muc.example";
@@ -34,6 +35,16 @@ impl House {
     pub fn options(set: impl FnOnce(&mut Options)) -> Self {
         let house = Self::without_rooms(set);
         house.w.rooms("muc.example");
+        house
+    }
+
+    /// With the layer's defaults, and rooms at `muc.example` of this kind.
+    pub fn with_rooms(set: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        set(&mut settings);
+        let house = Self::without_rooms(|_| {});
+        house.w.host("muc.example", ());
+        house.w.rooms_with("muc.example", "muc.example", settings);
         house
     }
 

@@ -3,9 +3,11 @@
 
 use std::time::Duration;
 
-use tower_xmpp::testkit::{Faulty, xml};
+use tower_xmpp::stanza::Type;
+use tower_xmpp::testkit::room::{Creation, RegisteredNick};
+use tower_xmpp::testkit::{Faulty, Session, xml};
 
-use super::house::{ALICE, House, error, gone, join, join_with, presence, subject};
+use super::house::{ALICE, House, ROOM, error, gone, join, join_with, presence, subject};
 use super::scripted::{NO_SUBJECT, Room, shows, shows_gone};
 
 fn house() -> (House, Room) {
@@ -189,5 +191,75 @@ fn a_session_that_gives_up_waiting_takes_the_account_with_it_once_it_is_in() {
     room.alice
         .expect("<presence from='alice@a.example' type='unavailable'/>");
     phone.expect_nothing();
+    house.w.finish();
+}
+
+/// A house whose rooms let members in under their registered nicks only.
+fn strict() -> House {
+    House::with_rooms(|settings| {
+        settings.creation = Creation::Instant;
+        settings.new_room.registered_nick = RegisteredNick::Demanded;
+    })
+}
+
+fn registers(session: &Session, nick: &str) {
+    let answer = session.asks(xml!(
+        "<iq to='{ROOM}' type='set' id='r'><query xmlns='jabber:iq:register'>\
+         <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
+         <value>http://jabber.org/protocol/muc#register</value></field>\
+         <field var='muc#register_roomnick'><value>{nick}</value></field></x></query></iq>"
+    ));
+    assert!(answer.is_type(&Type::Result), "{}", answer.to_xml());
+}
+
+#[test]
+fn a_room_that_wants_the_registered_nick_is_joined_under_it() {
+    let house = strict();
+    let bob = house.bob();
+    let [phone] = house.alice(["phone"]);
+    registers(&phone, "Ally");
+    phone.send(join(ALICE));
+    phone.expect(presence("room@muc.example/Bob", &[]));
+    phone.expect(presence("room@muc.example/Ally", &[110, 210]));
+    phone.expect(subject(""));
+    bob.expect(presence("room@muc.example/Ally", &[]));
+    assert_eq!(house.kept()[0].occupant.as_str(), "room@muc.example/Ally");
+    house.w.finish();
+}
+
+#[test]
+fn a_registered_nick_that_does_not_help_either_is_tried_once() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::with_registered(&house, "Ally");
+    let ally = house.w.bind("room@muc.example/Ally");
+    let [phone] = house.alice(["phone"]);
+    phone.send(join(ALICE));
+    let asked = room.expect_join();
+    room.refuses("presence", &asked["id"], "cancel", "not-acceptable");
+    let again = ally.expect("<presence from='alice@a.example' id='$id'/>");
+    ally.send(xml!(
+        "<presence to='alice@a.example' type='error' id='{}'><error type='cancel'>\
+         <not-acceptable xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>",
+        &again["id"]
+    ));
+    phone.expect(error("presence", ALICE, "join", "not-acceptable"));
+    for occupant in [&room.alice, &ally] {
+        occupant.expect_nothing();
+    }
+    assert!(house.kept().is_empty());
+    house.w.finish();
+}
+
+#[test]
+fn a_room_that_knows_no_registered_nick_is_not_asked_again() {
+    let (house, room) = house();
+    let [phone] = house.alice(["phone"]);
+    phone.send(join(ALICE));
+    let asked = room.expect_join();
+    // The scripted room knows of no registered nick.
+    room.refuses("presence", &asked["id"], "cancel", "not-acceptable");
+    phone.expect(error("presence", ALICE, "join", "not-acceptable"));
+    room.alice.expect_nothing();
+    assert!(house.kept().is_empty());
     house.w.finish();
 }

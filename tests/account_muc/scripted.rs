@@ -1,7 +1,9 @@
 //! A room that says what the test wants: each of its occupants is a session of
 //! the room's host, so what the account sends to a nick is expected there.
 
-use tower_xmpp::stanza::Stanza;
+use tower_xmpp::flow::Outcome;
+use tower_xmpp::middleware::from_fn;
+use tower_xmpp::stanza::{Element, Stanza, ns};
 use tower_xmpp::testkit::{Got, Session, xml};
 
 use super::house::{ALICE, House, join};
@@ -19,6 +21,28 @@ impl Room {
     /// A room at a host that has no others.
     pub fn new(house: &House) -> Self {
         house.w.host("muc.example", ());
+        Self::at(house)
+    }
+
+    /// The same, which says that Alice has registered this nick there.
+    pub fn with_registered(house: &House, nick: &'static str) -> Self {
+        let registered = from_fn("registered", move |envelope, next| async move {
+            let asked = envelope.as_stanza().filter(|iq| {
+                let query = iq.child("query", ns::DISCO_INFO);
+                query.and_then(|query| query.attr("node")) == Some("x-roomuser-item")
+            });
+            let Some(iq) = asked else {
+                return next.run(envelope).await;
+            };
+            let identity = Element::new("identity", ns::DISCO_INFO).with_attr("name", nick);
+            let query = Element::new("query", ns::DISCO_INFO).with_child(identity);
+            Ok(Outcome::answered(iq.reply().with_child(query)))
+        });
+        house.w.host("muc.example", registered);
+        Self::at(house)
+    }
+
+    fn at(house: &House) -> Self {
         Self {
             alice: house.w.bind(ALICE),
             bob: house.w.bind("room@muc.example/Bob"),

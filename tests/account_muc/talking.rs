@@ -1,11 +1,19 @@
 //! What is said, both ways; what is shown; nicks (cases 13 to 16, 26 to 28, 36).
 
-use tower_xmpp::testkit::{Carbon, xml};
+use std::sync::Arc;
+
+use tower::ServiceBuilder;
+use tower_xmpp::account_muc::AccountMucLayer;
+use tower_xmpp::flow::Outcome;
+use tower_xmpp::middleware::from_fn;
+use tower_xmpp::stanza::{Element, Type, ns};
+use tower_xmpp::store::MemorySeats;
+use tower_xmpp::testkit::{Carbon, Faulty, World, xml};
 
 use super::house::{
     ALICE, House, ROOM, error, gone, join, presence, subject, talk, talked, together,
 };
-use super::scripted::Room;
+use super::scripted::{Room, shows};
 
 const BOB: &str = "room@muc.example/Bob";
 
@@ -313,4 +321,63 @@ fn the_occupant_id_is_replayed_as_it_came() {
     ));
     desk.take_all();
     house.w.finish();
+}
+
+#[test]
+fn what_is_said_and_shown_touches_no_store() {
+    let disk = Faulty::default();
+    let house = House::with_disk(&disk);
+    let room = Room::new(&house);
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    room.lets_in(&phone);
+    disk.fail(1);
+    room.bob
+        .send("<message to='alice@a.example' type='groupchat' id='m1'><body>hi</body></message>");
+    phone.expect(talked("Bob", "m1", "hi"));
+    room.bob.send(shows("member", "moderator", &[]));
+    phone.expect(presence(BOB, &[]));
+    desk.send(join(ALICE));
+    house.w.settle();
+    desk.take_all();
+    phone.send(talk("m2", "hi"));
+    house.w.settle();
+    // The failure still waits for who needs the store.
+    assert!(disk.check().is_err());
+    house.w.abandon();
+}
+
+#[test]
+fn what_occupants_ask_of_the_account_is_answered_by_what_stands_further_in() {
+    let w = World::new();
+    let layer = AccountMucLayer::new(Arc::new(MemorySeats::default()), Arc::new(w.entropy()));
+    let vcards = from_fn("vcards", |envelope, next| async move {
+        let asked = envelope
+            .as_stanza()
+            .filter(|iq| iq.is_type(&Type::Get) && iq.has_child("vCard", ns::VCARD));
+        match asked {
+            Some(iq) => {
+                let card = Element::new("vCard", ns::VCARD)
+                    .with_child(Element::new("FN", ns::VCARD).with_text("Alice"));
+                Ok(Outcome::answered(iq.reply().with_child(card)))
+            }
+            None => next.run(envelope).await,
+        }
+    });
+    w.host(
+        "a.example",
+        ServiceBuilder::new().layer(layer).layer(vcards),
+    );
+    w.host("muc.example", ());
+    let [alice, bob] = [ALICE, BOB].map(|occupant| w.bind(occupant));
+    let phone = w.session("alice@a.example/phone");
+    phone.send(join(ALICE));
+    alice.expect("<presence from='alice@a.example'/>");
+    alice.send(shows("none", "participant", &[110]));
+    phone.take_all();
+    bob.send("<iq to='alice@a.example' type='get' id='c'><vCard xmlns='vcard-temp'/></iq>");
+    bob.expect(
+        "<iq from='alice@a.example' type='result' id='c'>\
+         <vCard xmlns='vcard-temp'><FN>Alice</FN></vCard></iq>",
+    );
+    w.finish();
 }

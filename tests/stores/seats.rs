@@ -114,6 +114,60 @@ fn a_file_that_is_no_database_is_refused() {
 }
 
 #[test]
+fn a_file_that_was_cut_off_is_refused_and_not_taken_for_an_empty_one() {
+    let folder = Folder::new();
+    let file = folder.file("seats");
+    let store = started(&file);
+    for number in 0..200 {
+        block_on(store.put(seat(number))).expect("it is put");
+    }
+    drop(store);
+    // The worker may still be about to let go of the file.
+    let wal = format!("{}-wal", file.display());
+    while Path::new(&wal).exists() {
+        std::thread::yield_now();
+    }
+    let whole = fs::read(&file).expect("it is there");
+    for (name, length) in [("half", whole.len() / 2), ("page", 4_096), ("head", 60)] {
+        let cut = folder.file(name);
+        fs::write(&cut, &whole[..length]).expect("it is written");
+        // Said at once, or when the seats are read: before anything is served.
+        let said = match SqliteSeats::open(&cut) {
+            Err(said) => Some(said),
+            Ok((store, worker)) => {
+                std::thread::spawn(move || worker.run());
+                match block_on(store.list()) {
+                    Err(SeatError::Store(said)) => said.downcast_ref().cloned(),
+                    _ => None,
+                }
+            }
+        };
+        assert_eq!(said, Some(SqliteError::Damaged), "{name}");
+    }
+}
+
+#[test]
+fn of_a_log_that_was_cut_off_what_is_whole_is_there() {
+    let folder = Folder::new();
+    let file = folder.file("seats");
+    let store = started(&file);
+    for number in 0..40 {
+        block_on(store.put(seat(number))).expect("it is put");
+    }
+    let left = folder.file("left");
+    let log = fs::read(format!("{}-wal", file.display())).expect("the log is there");
+    fs::copy(&file, &left).expect("it is copied");
+    fs::write(format!("{}-wal", left.display()), &log[..log.len() / 2]).expect("it is written");
+    let found = block_on(started(&left).list()).expect("it can be read");
+    // Those that were put first, none of them halved.
+    assert!((1..40).contains(&found.len()), "{}", found.len());
+    for kept in &found {
+        assert_eq!(kept.account.as_str(), "alice@a.example");
+    }
+    block_on(started(&left).put(seat(99))).expect("it goes on");
+}
+
+#[test]
 fn without_its_worker_the_store_says_so() {
     let folder = Folder::new();
     let (store, worker) = SqliteSeats::open(&folder.file("seats")).expect("it opens");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use jid::FullJid;
 
-use crate::stanza::{Condition, Element, ErrorType, Stanza, StanzaError, Time, ns};
+use crate::stanza::{Condition, Element, ErrorType, Stanza, StanzaError, Time, Type, ns};
 
 use super::super::muc::{self, Said};
 use super::occupants::Occupants;
@@ -46,7 +46,7 @@ pub(super) type Waiting = Join;
 #[derive(Debug)]
 pub(super) struct Joining {
     id: String,
-    since: Time,
+    pub(super) since: Time,
     /// Sessions that asked for it. None, if the account goes by itself.
     pub(super) waiting: Vec<Waiting>,
     /// Who is there, as far as the room has told.
@@ -56,7 +56,9 @@ pub(super) struct Joining {
     /// The room still had us, under another nick: it takes the join for a
     /// change of nick, and may not say who else is there.
     pub(super) moved: bool,
-    tries: u32,
+    pub(super) tries: u32,
+    /// The room has refused the nick, and was asked which one is registered.
+    pub(super) refused: Option<StanzaError>,
 }
 
 impl Machine {
@@ -95,8 +97,12 @@ impl Machine {
     /// password that the machine has by now.
     pub(super) fn enter(&mut self, turn: &mut Turn<'_>, waiting: Vec<Waiting>) {
         self.ask_in(turn, waiting, false, 0);
-        // Written before the join leaves: whatever happens, the account knows
-        // where it may be sitting.
+        self.write_first(turn);
+    }
+
+    /// The join that is about to leave is written down before: whatever
+    /// happens, the account knows where it may be sitting.
+    pub(super) fn write_first(&self, turn: &mut Turn<'_>) {
         let join = turn.commands.pop();
         turn.store();
         turn.commands.extend(join);
@@ -132,6 +138,7 @@ impl Machine {
             resync,
             moved: false,
             tries,
+            refused: None,
         }));
         self.shown = Some(shown);
         turn.tell_room(join);
@@ -186,6 +193,9 @@ impl Machine {
             .into_iter()
             .filter(|code| said.has(*code))
             .collect();
+        if said.has(muc::CREATED) && joining.waiting.is_empty() {
+            turn.tell_room(self.instant_room(turn.new_id()));
+        }
         for (position, waiting) in joining.waiting.into_iter().enumerate() {
             // The room was created by the one whose join left (201).
             let keep = |code: &u16| *code != muc::CREATED || position == 0;
@@ -201,6 +211,19 @@ impl Machine {
             self.leave_if_done(turn);
         }
         self.show(turn);
+    }
+
+    /// Opens a room that was created by nobody who could be asked how it is to
+    /// be: by a bookmark, or because the account came back into one that had
+    /// vanished. It would stay locked (§10.1.2). Whoever creates a room by a
+    /// session is told 201, and configures it.
+    fn instant_room(&self, id: String) -> Stanza {
+        let form = Element::new("x", ns::DATA_FORMS).with_attr("type", "submit");
+        let query = Element::new("query", ns::MUC_OWNER).with_child(form);
+        Stanza::iq(Type::Set, &id)
+            .with_from(self.account.clone())
+            .with_to(self.room())
+            .with_child(query)
     }
 
     /// A session is in the room from now on, and told all that it must know.
@@ -234,7 +257,9 @@ impl Machine {
         let error = answer
             .error()
             .unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition));
-        self.join_failed(turn, &error);
+        if !self.ask_reserved_nick(turn, &error) {
+            self.join_failed(turn, &error);
+        }
         true
     }
 

@@ -32,6 +32,7 @@
 //! |---|---|
 //! | `sessions` | which sessions are in |
 //! | `join` | sessions ask to join; the room lets the account in or refuses |
+//! | `reserved` | a room that wants its members under their registered nicks |
 //! | `replay` | what a session that joins is told locally |
 //! | `occupants`, `history` | what is kept for that |
 //! | `presence` | what occupants show, ours included |
@@ -53,6 +54,7 @@ mod nick;
 mod occupants;
 mod presence;
 mod replay;
+mod reserved;
 mod selfping;
 mod sessions;
 mod time;
@@ -81,6 +83,7 @@ pub(super) use iq::{answer_for, unanswered};
 pub(super) use join::{Join, Reply};
 pub(super) use leave::Exit;
 pub(super) use presence::{ghost, priority, shown};
+pub(super) use reserved::reserved_nick;
 pub(super) use selfping::Answer;
 pub(super) use turn::{Asked, Command, Original, Turn};
 
@@ -119,6 +122,8 @@ pub(super) struct Machine {
     handed: (usize, Time),
     /// Grows with each presence of a session: the latest one counts.
     clock: u64,
+    /// When the table looks again whether something is due here.
+    pub(super) alarm: Option<Time>,
 }
 
 /// Where the account stands with the room.
@@ -179,6 +184,7 @@ impl Machine {
             deserted: None,
             handed: (0, Time::EPOCH),
             clock: 0,
+            alarm: None,
         }
     }
 
@@ -192,7 +198,8 @@ impl Machine {
         self.seat.to_bare()
     }
 
-    fn room_name(&self) -> &str {
+    /// Its name, without an allocation.
+    pub(super) fn room_name(&self) -> &str {
         bare(&self.seat)
     }
 

@@ -14,7 +14,7 @@ use super::{Machine, Phase, Turn};
 pub(super) struct NickChange {
     /// The id under which the room was asked.
     id: String,
-    since: Time,
+    pub(super) since: Time,
     /// Who wants to; nobody in particular, if a bookmark says so.
     pub(super) session: Option<FullJid>,
     /// The id that the session gave.

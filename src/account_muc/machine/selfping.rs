@@ -10,6 +10,7 @@ use jid::FullJid;
 
 use crate::stanza::{Condition, Element, Stanza, StanzaError, Time, Type, ns};
 
+use super::super::options::Options;
 use super::{Asked, Machine, Phase, Turn};
 
 /// When the room was heard, and who wants to know.
@@ -102,14 +103,13 @@ impl Machine {
         }
     }
 
-    /// Whether the room is to be asked by now, unless its nick is just being
-    /// changed (§4).
-    pub(super) fn ping_is_due(&self, turn: &Turn<'_>) -> bool {
+    /// When the room is to be asked, unless its nick is just being changed (§4).
+    pub(super) fn ping_due(&self, options: &Options) -> Option<Time> {
         if !self.is_joined() || self.doubt.asking || self.nick_change.is_some() {
-            return false;
+            return None;
         }
-        let silent = |heard: Time| turn.at.since(heard) >= turn.options.silence;
-        self.doubt.due.is_some_and(|due| due <= turn.at) || self.doubt.heard.is_some_and(silent)
+        let silent = self.doubt.heard.map(|heard| heard + options.silence);
+        self.doubt.due.into_iter().chain(silent).min()
     }
 
     /// Asks the room, unless it has been asked.

@@ -2,6 +2,7 @@
 
 use crate::stanza::Time;
 
+use super::super::options::Options;
 use super::super::port::{Seat, SeatState};
 use super::leave::Leaving;
 use super::{Machine, Phase, Turn};
@@ -28,6 +29,30 @@ impl Machine {
         // The room is told again when there is a time to tell it at.
         machine.wants_out = seat.state == SeatState::Leaving;
         machine
+    }
+
+    /// When there is something to do, as far as is known by now: before that,
+    /// [`tick`](Self::tick) does nothing.
+    pub(crate) fn due(&self, options: &Options) -> Option<Time> {
+        let overdue = |since: Time| Some(since + options.patience);
+        match &self.phase {
+            Phase::Out => overdue(self.handed.1),
+            Phase::Joining(joining) => overdue(joining.since),
+            Phase::Leaving(leaving) if !self.wants_out => overdue(leaving.since),
+            Phase::Lost { due, .. } => Some(*due),
+            Phase::Leaving(_) | Phase::Joined { .. } if self.wants_out => Some(Time::EPOCH),
+            Phase::Leaving(_) => None,
+            Phase::Joined { settling } => {
+                let lingered = self.deserted.filter(|_| !self.autojoin);
+                let times = [
+                    settling.and_then(overdue),
+                    self.nick_change.as_ref().and_then(|it| overdue(it.since)),
+                    lingered.map(|since| since + options.linger),
+                    self.ping_due(options),
+                ];
+                times.into_iter().flatten().min()
+            }
+        }
     }
 
     /// Time has passed. `probes` is how many rooms may still be asked or
@@ -73,7 +98,11 @@ impl Machine {
         if self.wants_out || (lingered && !self.autojoin) {
             self.wants_out = false;
             self.depart(turn);
-        } else if self.ping_is_due(turn) && take(probes) {
+        } else if self
+            .ping_due(turn.options)
+            .is_some_and(|due| due <= turn.at)
+            && take(probes)
+        {
             self.ping(turn);
         }
     }

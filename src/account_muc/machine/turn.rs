@@ -67,6 +67,11 @@ pub(crate) enum Asked {
         /// Which.
         room: BareJid,
     },
+    /// The layer asked under which nick the account is registered.
+    ReservedNick {
+        /// Where.
+        room: BareJid,
+    },
 }
 
 impl Turn<'_> {
