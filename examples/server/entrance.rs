@@ -302,6 +302,11 @@ impl Entrance {
         (all.len(), waiting.count())
     }
 
+    /// How many chat rooms there are.
+    pub fn rooms(&self) -> usize {
+        self.site.rooms.count()
+    }
+
     /// Tells the layers, and what waits for its time, that time passes.
     pub async fn tick(&self) {
         let (at, mut arrived) = (now(), vec![]);

@@ -1,5 +1,6 @@
-//! What `--metrics` shows: figures per layer from the library, and how many
-//! clients there are, in the form that Prometheus reads.
+//! What `--metrics` shows: figures per layer from the library, what became of
+//! stanzas, and how many clients and rooms there are, in the form that
+//! Prometheus reads.
 
 use std::io;
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
+use tower_xmpp::flow::Original;
 use tracing::debug;
 
 use super::census::Census;
@@ -23,15 +25,52 @@ const LONGEST: usize = 8 * 1024;
 /// Begins to count, for the whole process.
 pub fn count() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
     let handle = PrometheusBuilder::new().install_recorder()?;
-    metrics::describe_gauge!("server_connections", "Client connections that are open.");
-    metrics::describe_gauge!("server_sessions", "Sessions, those that wait among them.");
-    metrics::describe_gauge!(
-        "server_sessions_hibernating",
-        "Sessions that wait for their client to come back."
-    );
-    metrics::describe_counter!("server_writes_total", "Writes to client connections.");
-    metrics::describe_counter!("server_stanzas_written_total", "Stanzas in those writes.");
+    for (name, what) in [
+        ("server_connections", "Client connections that are open."),
+        ("server_sessions", "Sessions, those that wait among them."),
+        (
+            "server_sessions_hibernating",
+            "Sessions that wait for their client to come back.",
+        ),
+        ("server_rooms", "Chat rooms that there are."),
+    ] {
+        metrics::describe_gauge!(name, what);
+    }
+    for (name, what) in [
+        (
+            "server_stanzas_total",
+            "Stanzas by what became of them; one to a local user counts on both sides.",
+        ),
+        (
+            "tower_xmpp_layer_stanzas_total",
+            "Stanzas that concerned the layer.",
+        ),
+        (
+            "tower_xmpp_layer_incidents_total",
+            "How often the layer broke and was stepped over.",
+        ),
+        ("server_writes_total", "Writes to client connections."),
+        ("server_stanzas_written_total", "Stanzas in those writes."),
+    ] {
+        metrics::describe_counter!(name, what);
+    }
     Ok(handle)
+}
+
+/// A stanza is through the stack.
+pub fn passed(original: &Original) {
+    let outcome = match original {
+        Original::Heard => return,
+        Original::Delivered(_) => "delivered",
+        Original::Routed => "routed",
+        Original::Stored => "stored",
+        Original::Answered => "answered",
+        Original::Bounced(_) => "bounced",
+        Original::Consumed => "consumed",
+        Original::Dropped(_) => "dropped",
+        _ => "other",
+    };
+    metrics::counter!("server_stanzas_total", "outcome" => outcome).increment(1);
 }
 
 /// So many stanzas leave for a client with one write.
@@ -57,6 +96,7 @@ pub async fn show(
         set("server_connections", census.count());
         set("server_sessions", sessions);
         set("server_sessions_hibernating", hibernating);
+        set("server_rooms", entrance.rooms());
         handle.run_upkeep();
         let told = timeout(PATIENCE, answer(socket, handle.render())).await;
         debug!(result = ?told, "metrics requested");

@@ -22,8 +22,8 @@ pub struct Options {
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5222")]
     pub listen: SocketAddr,
 
-    /// Address for clients over WebSocket, at the path /xmpp-websocket; where
-    /// others can reach it, with TLS
+    /// Address for clients over WebSocket, at the path /xmpp-websocket: ws://
+    /// on this machine, wss:// where others can reach it
     #[arg(long, value_name = "ADDR")]
     pub websocket: Option<SocketAddr>,
 
@@ -36,13 +36,13 @@ pub struct Options {
     #[arg(long = "account", value_name = "NAME:PASSWORD", value_parser = parse_account)]
     pub accounts: Vec<NewAccount>,
 
-    /// Where accounts, rosters, rooms and all that is to be kept are kept;
-    /// without it they are forgotten in the end
+    /// Directory for what is to outlive the process: accounts, rosters, rooms,
+    /// archives and all else; without it, nothing does
     #[arg(long, value_name = "DIR")]
     pub data: Option<PathBuf>,
 
-    /// The certificate for STARTTLS with its chain, as PEM; clients that are
-    /// not on this machine must use it
+    /// The certificate for STARTTLS and wss with its chain, as PEM; clients that
+    /// are not on this machine must use it
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     pub tls_cert: Option<PathBuf>,
 
@@ -93,6 +93,7 @@ pub struct Options {
 
 /// What one client may demand of the server.
 #[derive(Clone, Copy, Debug, Parser)]
+#[command(next_help_heading = "Limits")]
 pub struct Limits {
     /// Largest stanza that a client may send, in bytes
     #[arg(long, value_name = "BYTES", default_value_t = 262_144)]

@@ -179,7 +179,19 @@ impl Server {
                 }
             })
         };
-        info!(%address, domain = %options.domain, "listening");
+        let (websocket_at, metrics_at) = (
+            websocket.map(tracing::field::display),
+            metrics.map(tracing::field::display),
+        );
+        info!(
+            %address,
+            websocket = websocket_at,
+            metrics = metrics_at,
+            domain = %options.domain,
+            tls = options.tls_cert.is_some(),
+            data = options.data.as_deref().map(tracing::field::debug),
+            "listening"
+        );
         Ok(Self {
             address,
             websocket,

@@ -13,6 +13,7 @@ use tracing::{debug, error};
 use super::accounts::Accounts;
 use super::blocking::Lists;
 use super::complaints::Complaints;
+use super::figures;
 use super::rooms::Rooms;
 use super::services::offline::{self, Offline};
 use super::services::{self, pep::Bookmarked, private::Private, roster::Rosters};
@@ -174,6 +175,7 @@ impl Host for Site {
     }
 
     fn ended(&self, pass: PassId, outcome: &Outcome) {
+        figures::passed(&outcome.original);
         match &outcome.original {
             Original::Heard => {}
             original => debug!(

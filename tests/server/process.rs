@@ -119,6 +119,17 @@ async fn the_log_tells_who_did_what_and_never_what_was_said() {
         )
         .await;
     assert_eq!(bob.stanza().await.id(), Some("m1"));
+    let room = "tea@rooms.example.org";
+    alice.send(&format!("<presence to='{room}/Alice'/>")).await;
+    alice.stanza().await;
+    alice.stanza().await;
+    alice
+        .ask(&format!(
+            "<iq type='set' id='b' to='{room}'><query xmlns='http://jabber.org/protocol/muc#admin'>\
+             <item affiliation='outcast' jid='dan@example.org'><reason>sesame</reason></item>\
+             </query></iq>"
+        ))
+        .await;
     alice
         .send("<message from='bob@example.org'><body>sesame</body></message>")
         .await;
@@ -134,6 +145,9 @@ async fn the_log_tells_who_did_what_and_never_what_was_said() {
         "resource bound session=alice@example.org/phone",
         "peer=127.0.0.1:",
         "from=\"alice@example.org/phone\" to=\"bob@example.org/desk\"",
+        "room created room=tea@rooms.example.org by=\"alice@example.org/phone\"",
+        "affiliation changed room=tea@rooms.example.org user=dan@example.org affiliation=Outcast \
+         by=\"alice@example.org/phone\"",
         "stream closed session=alice@example.org/phone why=invalid-from",
         "stream closed session=bob@example.org/desk why=not-well-formed",
         "shutting down",
@@ -165,12 +179,17 @@ async fn figures_tell_what_each_layer_did_and_how_many_clients_there_are() {
         .send("<message to='bob@example.org/desk' type='chat'><body>hi</body></message>")
         .await;
     bob.stanza().await;
+    bob.send("<presence to='tea@rooms.example.org/B'/>").await;
+    bob.stanza().await;
     let answer = ask(figures, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n"), "{answer}");
     for figure in [
         "server_connections 2",
         "server_sessions 2",
         "server_sessions_hibernating 0",
+        "server_rooms 1",
+        "server_stanzas_total{outcome=\"delivered\"} ",
+        "# HELP tower_xmpp_layer_stanzas_total ",
         "tower_xmpp_layer_stanzas_total{layer=\"archive\"}",
     ] {
         assert!(answer.contains(figure), "{figure:?} is not in\n{answer}");

@@ -19,7 +19,7 @@ use tower_xmpp::stanza::{Stanza, Time};
 use tower_xmpp::testkit::room::{
     self, Creation, Effect, HistoryKey, OccupantIds, SavedRoom, Settings,
 };
-use tracing::warn;
+use tracing::{info, warn};
 
 use super::storage::{Failed, Storage};
 
@@ -81,6 +81,12 @@ impl Rooms {
 
     pub fn domain(&self) -> &BareJid {
         &self.domain
+    }
+
+    /// How many there are.
+    #[allow(dead_code, reason = "the example without accounts shows no figures")]
+    pub fn count(&self) -> usize {
+        self.state().machine.rooms().count()
     }
 
     /// Whether somebody may enter now; `None` if there is no such room.
@@ -160,6 +166,9 @@ impl Rooms {
         let Some(room) = stanza.to().map(Jid::to_bare) else {
             return (served, None);
         };
+        for event in &served.events {
+            log(event, stanza.from());
+        }
         let is_gone = |event: &Event| matches!(event, Event::RoomDestroyed { .. });
         let is_changed = state.machine.take_changed(&room) || served.events.iter().any(is_gone);
         let changed = is_changed.then(|| {
@@ -213,6 +222,21 @@ impl State {
             waiting.pop_front();
         }
         waiting.push_back((key, stanza.clone()));
+    }
+}
+
+/// Tells an admin what becomes of rooms, and by whom.
+fn log(event: &Event, by: Option<&Jid>) {
+    let by = by.map(Jid::as_str);
+    match event {
+        Event::RoomStarted { room } => info!(%room, by, "room created"),
+        Event::RoomDestroyed { room } => info!(%room, by, "room gone"),
+        Event::AffiliationChanged {
+            room,
+            user,
+            affiliation,
+        } => info!(%room, %user, ?affiliation, by, "affiliation changed"),
+        _ => {}
     }
 }
 
