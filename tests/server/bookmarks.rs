@@ -176,3 +176,71 @@ async fn who_logs_in_is_in_the_bookmarked_rooms_and_broken_bookmarks_are_in_none
     assert_eq!(shown(&bob.stanza().await), ("Alice", true));
     phone.expect_nothing().await;
 }
+
+/// A request for the list of older clients (XEP-0048).
+fn list(type_: &str, inside: &str) -> String {
+    format!(
+        "<iq type='{type_}' id='l'><query xmlns='jabber:iq:private'>\
+         <storage xmlns='storage:bookmarks'>{inside}</storage></query></iq>"
+    )
+}
+
+async fn listed(client: &mut Client) -> String {
+    let answer = client.ask(&list("get", "")).await;
+    answer.payload().unwrap().first_child().unwrap().to_xml()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_clients_and_newer_ones_see_each_others_bookmarks() {
+    let server = server_with("--account-rooms").await;
+    let mut bob = bob(&server).await;
+    let mut new = Client::available(server.address(), "alice", "new").await;
+    interested(&mut new, &[BOOKMARKS]).await;
+    let mut old = Client::bound(server.address(), "alice", "old").await;
+    let url = "<url name='Site' url='https://example.org/'/>";
+    let coffee = "<conference autojoin='false' jid='coffee@rooms.example.org' name='Coffee'/>";
+    let tea = format!("<conference autojoin='true' jid='{ROOM}'><nick>Ally</nick></conference>");
+
+    // What the old one sets, the new one hears of and finds, and the account does.
+    does(&mut old, &list("set", &format!("{tea}{url}{coffee}"))).await;
+    let told = new.stanza().await.to_xml();
+    assert!(told.contains(ROOM) && told.contains("coffee@"), "{told}");
+    assert_eq!(shown(&bob.stanza().await), ("Ally", true));
+    let found = new.ask(&items_of("", BOOKMARKS)).await;
+    assert_eq!(ids(&found), [ROOM, "coffee@rooms.example.org"]);
+    let expected = format!("<storage xmlns='storage:bookmarks'>{tea}{coffee}{url}</storage>");
+    assert_eq!(listed(&mut old).await, expected);
+
+    // What the new one publishes and retracts, the old one finds.
+    does(&mut new, &bookmark(ROOM, true, "<nick>Ally</nick>")).await;
+    new.stanza().await;
+    does(&mut new, &retract("coffee@rooms.example.org")).await;
+    new.stanza().await;
+    let expected = format!("<storage xmlns='storage:bookmarks'>{tea}{url}</storage>");
+    assert_eq!(listed(&mut old).await, expected);
+
+    // A list as it is changes nothing; another name keeps what the list cannot say.
+    does(&mut old, &list("set", &format!("{tea}{url}"))).await;
+    let named = tea.replace("<conference", "<conference name='Tea'");
+    does(&mut old, &list("set", &named)).await;
+    let told = new.stanza().await.to_xml();
+    assert!(told.contains("Tea") && told.contains(EXTENSION), "{told}");
+    assert_eq!(
+        listed(&mut old).await,
+        format!(
+            "<storage xmlns='storage:bookmarks'>{}</storage>",
+            named.replace(
+                &format!("name='Tea' autojoin='true' jid='{ROOM}'"),
+                &format!("autojoin='true' jid='{ROOM}' name='Tea'"),
+            )
+        )
+    );
+
+    // All of a list or nothing.
+    let broken = format!("{coffee}<conference jid='@'/>");
+    let error = old.ask(&list("set", &broken)).await.error().unwrap();
+    assert_eq!(error.condition.as_str(), "jid-malformed");
+    assert!(!listed(&mut old).await.contains("coffee"));
+    does(&mut old, &list("set", "")).await;
+    assert_eq!(shown(&bob.stanza().await), ("Ally", false));
+}

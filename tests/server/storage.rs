@@ -35,7 +35,7 @@ impl Drop for Data {
 }
 
 const PRIVATE: &str = "<iq type='TYPE' id='p'><query xmlns='jabber:iq:private'>\
-                       <storage xmlns='storage:bookmarks'>INSIDE</storage></query></iq>";
+                       <storage xmlns='storage:rosternotes'>INSIDE</storage></query></iq>";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accounts_rosters_and_private_xml_survive_a_kill() {

@@ -91,7 +91,7 @@ async fn iq(site: &Site, stanza: &Stanza) -> Result<Outcome, Failed> {
         ("query", ns::DISCO_ITEMS, _) if is_get => disco::items(site, &whom, asker, payload).await,
         ("query", ns::ROSTER, Whom::Own(_)) => roster::iq(site, asker, stanza, payload).await,
         ("query", ns::PRIVATE, Whom::Own(account)) => {
-            site.private.iq(account, is_get, payload).await
+            pep::legacy::private(site, account, is_get, payload).await
         }
         ("pubsub", ns::PUBSUB, Whom::Own(account) | Whom::Other(account)) if is_get => {
             pep::get(site, account, asker, payload).await

@@ -1,5 +1,6 @@
-//! Private XML storage (XEP-0049): older clients keep their bookmarks there,
-//! and ask for them when they log in.
+//! Private XML storage (XEP-0049): older clients keep things there and ask for
+//! them when they log in. Their bookmarks are seen to in
+//! [`legacy`](super::pep::legacy).
 
 use jid::BareJid;
 use rusqlite::{Connection, OptionalExtension};

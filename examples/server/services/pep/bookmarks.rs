@@ -19,7 +19,7 @@ use super::super::super::storage::{Failed, Storage};
 use super::shelf::{self, Item};
 
 /// The node, and the namespace of what is in it.
-const NODE: &str = "urn:xmpp:bookmarks:1";
+pub const NODE: &str = "urn:xmpp:bookmarks:1";
 
 type Listener = Box<dyn Fn(BookmarkChange) + Send + Sync>;
 
@@ -124,7 +124,7 @@ fn room(item: &Item) -> Option<BareJid> {
 }
 
 /// The bookmark that an item is, if it is one.
-fn read(item: &Item) -> Option<Bookmark> {
+pub fn read(item: &Item) -> Option<Bookmark> {
     let conference = item.xml.view().child("conference", NODE)?;
     let text = |name| conference.child(name, NODE).map(ElementRef::text);
     let mut bookmark = Bookmark::new(room(item)?);

@@ -1,7 +1,8 @@
 //! Personal eventing (XEP-0163): what an account publishes about itself, such
 //! as its bookmarks (XEP-0402), its avatar's metadata, its nick and its OMEMO
 //! devices. All nodes are alike; who joins rooms in the account's name is told
-//! of changes in one of them (see [`bookmarks`]).
+//! of changes in one of them (see [`bookmarks`]), which older clients see as
+//! private XML (see [`legacy`]).
 //!
 //! 1. An account publishes, retracts, configures and deletes on itself alone.
 //! 2. A node is made by the first publish, as its options demand; later they
@@ -18,6 +19,7 @@
 
 mod bookmarks;
 pub mod interest;
+pub mod legacy;
 mod node;
 mod notify;
 mod requests;
@@ -27,8 +29,8 @@ pub use bookmarks::Bookmarked;
 pub use notify::welcome;
 pub use requests::{get, names, owner, set};
 
-/// What the account announces in service discovery (XEP-0163 §6.1, XEP-0402 §4).
-pub const FEATURES: [&str; 16] = [
+/// What the account announces in service discovery (XEP-0163 §6.1, XEP-0402 §8).
+pub const FEATURES: [&str; 17] = [
     "http://jabber.org/protocol/pubsub",
     "http://jabber.org/protocol/pubsub#access-open",
     "http://jabber.org/protocol/pubsub#access-presence",
@@ -45,6 +47,7 @@ pub const FEATURES: [&str; 16] = [
     "http://jabber.org/protocol/pubsub#persistent-items",
     "http://jabber.org/protocol/pubsub#publish-options",
     "http://jabber.org/protocol/pubsub#retract-items",
+    "urn:xmpp:bookmarks:1#compat",
 ];
 
 /// The namespace of an owner's requests (XEP-0060 §8).

@@ -16,7 +16,7 @@ const BYTES: usize = 4 << 20;
 /// How long the name of a node or an item may be, in bytes.
 const NAME: usize = 1_023;
 
-type Done<T> = rusqlite::Result<Result<T, StanzaError>>;
+pub type Done<T> = rusqlite::Result<Result<T, StanzaError>>;
 
 pub struct Item {
     pub id: String,
