@@ -4,7 +4,7 @@
 mod accounts;
 mod rooms;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 
@@ -35,7 +35,7 @@ pub struct Switches {
 #[derive(Debug, thiserror::Error)]
 pub enum Unusable {
     #[error("{0}: {1}")]
-    File(&'static str, SqliteError),
+    File(PathBuf, SqliteError),
     #[error("registrations cannot be read: {0}")]
     Registrations(#[from] RegistrationError),
     #[error("push targets cannot be read: {0}")]
@@ -50,8 +50,9 @@ fn registrations(
     let Some(directory) = directory else {
         return Ok(Arc::new(MemoryRegistrations::default()));
     };
-    let opened = SqliteRegistrations::open(&directory.join(name));
-    let (store, worker) = opened.map_err(|error| Unusable::File(name, error))?;
+    let path = directory.join(name);
+    let opened = SqliteRegistrations::open(&path);
+    let (store, worker) = opened.map_err(|error| Unusable::File(path, error))?;
     // Ends when the layer is dropped.
     thread::spawn(move || worker.run());
     Ok(Arc::new(store))
@@ -62,8 +63,9 @@ fn targets(directory: Option<&Path>, name: &'static str) -> Result<Arc<dyn Targe
     let Some(directory) = directory else {
         return Ok(Arc::new(MemoryTargets::default()));
     };
-    let opened = SqliteTargets::open(&directory.join(name));
-    let (store, worker) = opened.map_err(|error| Unusable::File(name, error))?;
+    let path = directory.join(name);
+    let opened = SqliteTargets::open(&path);
+    let (store, worker) = opened.map_err(|error| Unusable::File(path, error))?;
     // Ends when the layer is dropped.
     thread::spawn(move || worker.run());
     Ok(Arc::new(store))
