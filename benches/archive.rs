@@ -54,6 +54,31 @@ fn durable_append(bencher: Bencher<'_, '_>, senders: usize) {
     file.remove();
 }
 
+/// A hundred messages of one lane: the next is appended when the last has been
+/// accepted. Then all of them are on the disk.
+#[divan::bench(sample_size = 1)]
+fn a_hundred_in_one_lane(bencher: Bencher<'_, '_>) {
+    let file = File::new("lane");
+    let store = file.open();
+    let mut number = 0;
+    bencher
+        .counter(ItemsCount::new(100_usize))
+        .bench_local(move || {
+            block_on(async {
+                let mut accepted = Vec::new();
+                for _ in 0..100 {
+                    number += 1;
+                    let one = store.append(row(0, number)).await;
+                    accepted.push(one.expect("the disk has room").durable);
+                }
+                for durable in join_all(accepted).await {
+                    durable.expect("the disk has room");
+                }
+            });
+        });
+    file.remove();
+}
+
 const MILLION: usize = 1_000_000;
 
 /// With so many others the conversations are, evenly.

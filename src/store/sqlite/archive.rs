@@ -10,8 +10,10 @@ use crate::archive::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Preferen
 use crate::stanza::Time;
 
 use super::error::Failed;
-use super::work::{Queue, Read, Staff, Worker, Write, workers};
+use super::syncs::Pending;
+use super::work::{Queue, Read, Staff, Worker, workers};
 use super::write::Desk;
+use super::writer::Write;
 use super::{SqliteError, read};
 
 /// Archives in a file. The [module](crate::store::sqlite) says how it works.
@@ -63,9 +65,12 @@ impl SqliteArchive {
         let (tell, told) = oneshot::channel();
         self.writes.push(Box::new(move |desk| {
             match desk.and_then(|desk| Ok(work(desk)?)) {
-                Ok(done) => Some(Box::new(move |committed: Result<(), SqliteError>| {
-                    let _ = tell.send(committed.map(|()| done));
-                })),
+                Ok(done) => Some(Pending {
+                    tell: Box::new(move |synced| {
+                        let _ = tell.send(synced.map(|()| done));
+                    }),
+                    place: None,
+                }),
                 Err(error) => {
                     // Who asked may have gone away.
                     let _ = tell.send(Err(error));
@@ -105,12 +110,16 @@ impl ArchiveStore for SqliteArchive {
             let appended = desk
                 .map_err(ArchiveError::from)
                 .and_then(|desk| desk.append(&row));
-            let was_accepted = appended.is_ok();
-            let _ = accept.send(appended);
-            was_accepted.then(|| -> super::work::Then {
-                Box::new(move |committed| {
-                    let _ = tell.send(committed);
-                })
+            let place = appended
+                .as_ref()
+                .map(|(position, is_new)| is_new.then_some(*position));
+            let place = place.ok();
+            let _ = accept.send(appended.map(|(position, _)| position));
+            place.map(|place| Pending {
+                tell: Box::new(move |synced| {
+                    let _ = tell.send(synced);
+                }),
+                place,
             })
         }))?;
         let position = accepted.await.map_err(|_| SqliteError::NoWorker)??;

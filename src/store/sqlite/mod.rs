@@ -4,12 +4,13 @@
 //! is done by [`Worker`]s, which the host runs wherever it lets things block,
 //! as it runs the drivers of [`conduct`](crate::host::conduct).
 //!
-//! 1. **One writer.** It takes all that waits, puts it into one transaction,
-//!    and commits: what many sessions send at the same time costs one
-//!    `fsync` (group commit).
+//! 1. **One writer.** It puts all that comes into one transaction, and commits
+//!    when the disk is free: what many sessions send at the same time costs one
+//!    `fsync` (group commit). Another worker waits for the disk, so the writer
+//!    never does.
 //! 2. **Accepted, then durable.** A message has its place as soon as it is in
 //!    the open transaction; [`Accepted::durable`] resolves
-//!    when that is committed and on the disk (WAL, `synchronous=FULL`). A
+//!    when that is committed and the log on the disk (WAL). A
 //!    crash in between loses the message, and nobody was told it was kept.
 //! 3. **Readers do not wait for the writer**, nor it for them (WAL). They see
 //!    what is committed, and before they look, what was accepted before they
@@ -67,10 +68,12 @@ mod registrations;
 mod schema;
 #[cfg(feature = "account-muc")]
 mod seats;
+mod syncs;
 #[cfg(feature = "muc-push")]
 mod targets;
 mod work;
 mod write;
+mod writer;
 
 pub use archive::{SqliteArchive, SqliteSettings};
 pub use error::SqliteError;

@@ -1,5 +1,6 @@
 //! The file: how it is opened, and what stands in it.
 
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::time::Duration;
 
@@ -111,6 +112,24 @@ pub(super) fn open_writer(path: &Path, file_bytes: Option<u64>) -> Result<Connec
         connection.pragma_update_and_check(None, "max_page_count", pages.max(1), |_| Ok(()))?;
     }
     Ok(connection)
+}
+
+/// The log of a connection that writes, for a worker that waits for the disk:
+/// the connection itself does so from now on only when the log goes into the
+/// database.
+pub(super) fn log(connection: &Connection, path: &Path) -> Result<File, Failed> {
+    connection.pragma_update(None, "synchronous", "normal")?;
+    let mut name = path.as_os_str().to_owned();
+    name.push("-wal");
+    // Where folders can be opened, the log's name is to be there after a crash, too.
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty());
+    if let Ok(folder) = File::open(folder.unwrap_or(Path::new("."))) {
+        let _ = folder.sync_all();
+    }
+    let log = OpenOptions::new().write(true).open(name);
+    Ok(log.map_err(|_| SqliteError::CannotOpen)?)
 }
 
 /// A connection that reads, to a file that a writer has opened.

@@ -1,30 +1,24 @@
 //! What waits for the workers, and the workers.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+use super::syncs::Syncs;
 use super::write::Desk;
+use super::writer::{Write, Writer};
 use super::{SqliteError, SqliteSettings, schema};
 
 /// Something to be read; what it finds goes where its maker wants it.
 pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-/// Something to be written: it writes into the open transaction, or learns why
-/// there is none, and leaves behind what wants to know whether that was
-/// committed.
-pub(super) type Write = Box<dyn FnOnce(Result<&mut Desk, SqliteError>) -> Option<Then> + Send>;
-pub(super) type Then = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
-
 /// Something to be looked at or changed in a transaction of its own.
 #[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
 pub(super) type Change = Read;
-
-/// One transaction's worth, so that who came first need not wait for all.
-const BATCH: usize = 512;
 
 /// Does what a store in a file is asked, on a thread
 /// where the host lets it block.
@@ -34,7 +28,9 @@ pub struct Worker(Kind);
 
 #[derive(Debug)]
 enum Kind {
-    Writer(Arc<Queue<Write>>, Desk),
+    Writer(Box<Writer>),
+    /// Waits for the disk, and nudges the writer.
+    Syncer(Arc<Syncs>, File, Arc<Queue<Write>>),
     /// Also whoever changes something in a transaction of its own.
     Reader(Arc<Queue<Read>>, Connection),
 }
@@ -45,6 +41,15 @@ pub(super) struct Queue<J> {
     state: Mutex<State<J>>,
     filled: Condvar,
     capacity: usize,
+}
+
+/// What a worker finds when it looks for something to do.
+pub(super) enum Taken<J> {
+    Jobs(VecDeque<J>),
+    /// It has something else to do.
+    Nothing,
+    /// Nothing more comes.
+    Over,
 }
 
 struct State<J> {
@@ -60,11 +65,15 @@ pub(super) fn workers(path: &Path, settings: &SqliteSettings) -> Result<Staff, S
     let readers = settings.readers.max(1);
     let writes = Arc::new(Queue::new(settings.capacity, 1));
     let reads = Arc::new(Queue::new(settings.capacity, readers));
-    let desk = Desk::new(
-        schema::open_writer(path, settings.file_bytes)?,
-        settings.messages,
-    );
-    let mut workers = vec![Worker(Kind::Writer(writes.clone(), desk))];
+    let syncs = Arc::new(Syncs::default());
+    let connection = schema::open_writer(path, settings.file_bytes)?;
+    let log = schema::log(&connection, path)?;
+    let desk = Desk::new(connection, settings.messages);
+    let writer = Writer::new(writes.clone(), syncs.clone(), desk);
+    let mut workers = vec![
+        Worker(Kind::Writer(Box::new(writer))),
+        Worker(Kind::Syncer(syncs, log, writes.clone())),
+    ];
     for _ in 0..readers {
         let connection = schema::open_reader(path)?;
         workers.push(Worker(Kind::Reader(reads.clone(), connection)));
@@ -97,11 +106,8 @@ impl Worker {
     /// Works until the store is dropped and everything that waits is done.
     pub fn run(mut self) {
         match &mut self.0 {
-            Kind::Writer(queue, desk) => {
-                while let Some(batch) = queue.take(BATCH) {
-                    write(desk, batch);
-                }
-            }
+            Kind::Writer(writer) => writer.run(),
+            Kind::Syncer(syncs, log, writes) => syncs.run(|| log.sync_data(), || writes.nudge()),
             Kind::Reader(queue, connection) => {
                 while let Some(batch) = queue.take(1) {
                     for read in batch {
@@ -118,38 +124,16 @@ impl Worker {
 impl Drop for Worker {
     fn drop(&mut self) {
         match &self.0 {
-            Kind::Writer(queue, _) => queue.leave(),
+            // It says so itself.
+            Kind::Writer(_) => {}
+            Kind::Syncer(syncs, ..) => syncs.abandon(),
             Kind::Reader(queue, _) => queue.leave(),
         }
     }
 }
 
-/// Writes a batch in one transaction. Where SQLite gives that up half way
-/// (a full disk, say), the rest of the batch gets another.
-fn write(desk: &mut Desk, batch: VecDeque<Write>) {
-    let mut waiting = batch.into_iter();
-    while waiting.len() > 0 {
-        let begun = desk.begin().map_err(SqliteError::from);
-        let mut then = Vec::with_capacity(waiting.len());
-        for job in waiting.by_ref() {
-            let outcome = match &begun {
-                Ok(()) => catch_unwind(AssertUnwindSafe(|| job(Ok(desk)))),
-                Err(error) => catch_unwind(AssertUnwindSafe(|| job(Err(error.clone())))),
-            };
-            then.extend(outcome.ok().flatten());
-            if begun.is_ok() && !desk.is_open() {
-                break;
-            }
-        }
-        let committed = begun.and_then(|()| Ok(desk.commit()?));
-        for then in then {
-            then(committed.clone());
-        }
-    }
-}
-
 impl<J> Queue<J> {
-    fn new(capacity: usize, workers: usize) -> Self {
+    pub(super) fn new(capacity: usize, workers: usize) -> Self {
         let state = State {
             waiting: VecDeque::new(),
             workers,
@@ -189,8 +173,15 @@ impl<J> Queue<J> {
         self.filled.notify_all();
     }
 
+    /// Lets the worker look whether there is something else to do.
+    pub(super) fn nudge(&self) {
+        // Under the lock: a worker that has just looked waits by then.
+        let _state = self.lock();
+        self.filled.notify_one();
+    }
+
     /// A worker goes. With the last one goes what nobody will do.
-    fn leave(&self) {
+    pub(super) fn leave(&self) {
         let mut state = self.lock();
         state.workers = state.workers.saturating_sub(1);
         if state.workers == 0 {
@@ -204,21 +195,39 @@ impl<J> Queue<J> {
     /// Waits for something, and takes at most so many; `None` if nothing more
     /// will come.
     fn take(&self, most: usize) -> Option<VecDeque<J>> {
-        let mut state = self.lock();
-        state.busy = false;
-        while state.waiting.is_empty() && !state.closed {
-            state = self
-                .filled
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+        match self.take_unless(most, false, || false) {
+            Taken::Jobs(jobs) => Some(jobs),
+            Taken::Nothing | Taken::Over => None,
         }
-        if state.waiting.is_empty() {
-            return None;
+    }
+
+    /// The same for a worker that may have something else to do, and is told
+    /// so by a [`nudge`](Self::nudge). `busy`: it has not finished what it took.
+    pub(super) fn take_unless(
+        &self,
+        most: usize,
+        busy: bool,
+        has_other_work: impl Fn() -> bool,
+    ) -> Taken<J> {
+        let mut state = self.lock();
+        state.busy = busy;
+        loop {
+            if has_other_work() {
+                return Taken::Nothing;
+            }
+            if most > 0 && !state.waiting.is_empty() {
+                break;
+            }
+            if state.closed && state.waiting.is_empty() {
+                return Taken::Over;
+            }
+            let filled = self.filled.wait(state);
+            state = filled.unwrap_or_else(PoisonError::into_inner);
         }
         state.busy = true;
         let rest = state.waiting.len().min(most);
         let rest = state.waiting.split_off(rest);
-        Some(std::mem::replace(&mut state.waiting, rest))
+        Taken::Jobs(std::mem::replace(&mut state.waiting, rest))
     }
 
     fn lock(&self) -> MutexGuard<'_, State<J>> {

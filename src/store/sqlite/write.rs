@@ -77,8 +77,9 @@ impl Desk {
     }
 
     /// Puts a row at the end of its archive, unless it lies there already, and
-    /// drops the oldest that are too many.
-    pub(super) fn append(&mut self, row: &Row) -> Result<Position, ArchiveError> {
+    /// drops the oldest that are too many. Returns where it lies, and whether
+    /// it is new.
+    pub(super) fn append(&mut self, row: &Row) -> Result<(Position, bool), ArchiveError> {
         let owner = self.owner(&row.owner)?;
         let (resource, outgoing) = (
             row.with.resource().map(jid::ResourceRef::as_str),
@@ -108,7 +109,7 @@ impl Desk {
             .map_err(Failed::from)?;
         if inserted == 0 {
             return match read::get(&self.connection, &row.owner, &row.id)? {
-                Some(there) if there.row == *row => Ok(there.position),
+                Some(there) if there.row == *row => Ok((there.position, false)),
                 _ => Err(taken(row)),
             };
         }
@@ -126,7 +127,39 @@ impl Desk {
         if let Some(owner) = self.owners.get_mut(&row.owner) {
             (owner.messages, owner.latest) = (messages.min(self.quota), latest);
         }
-        Ok(Position(position.unsigned_abs()))
+        Ok((Position(position.unsigned_abs()), true))
+    }
+
+    /// Messages that were accepted and will not be kept go again; their IDs
+    /// are not used again.
+    pub(super) fn take_back(
+        &mut self,
+        places: impl Iterator<Item = Position>,
+    ) -> Result<(), Failed> {
+        self.begin()?;
+        for place in places {
+            let place = i64::try_from(place.0).unwrap_or(i64::MAX);
+            self.statement(
+                "INSERT OR IGNORE INTO spent SELECT owner, id, at FROM message
+                 WHERE position = ?1 AND substr(id, 1, 1) <> '-'",
+            )?
+            .execute([place])?;
+            self.statement("DELETE FROM message WHERE position = ?1")?
+                .execute([place])?;
+        }
+        self.owners.clear();
+        self.commit()
+    }
+
+    /// Puts the whole log into the database, and both on the disk.
+    pub(super) fn checkpoint(&mut self) -> Result<(), Failed> {
+        let is_blocked: bool =
+            self.connection
+                .query_row("PRAGMA wal_checkpoint(TRUNCATE)", (), |row| row.get(0))?;
+        match is_blocked {
+            true => Err(SqliteError::Locked.into()),
+            false => Ok(()),
+        }
     }
 
     pub(super) fn replace(

@@ -1,0 +1,290 @@
+//! The one writer: takes in what comes, and commits when the disk is free.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use super::SqliteError;
+use super::syncs::{Pending, Syncs, tell};
+use super::work::{Queue, Taken};
+use super::write::Desk;
+
+/// Something to be written: it writes into the open transaction, or learns why
+/// there is none, and leaves behind what wants to know whether that got to
+/// the disk.
+pub(super) type Write = Box<dyn FnOnce(Result<&mut Desk, SqliteError>) -> Option<Pending> + Send>;
+
+/// One transaction's worth, so that who came first need not wait for all.
+const BATCH: usize = 512;
+
+pub(super) struct Writer {
+    queue: Arc<Queue<Write>>,
+    syncs: Arc<Syncs>,
+    desk: Desk,
+    /// What is in the open transaction.
+    open: Vec<Pending>,
+}
+
+impl Writer {
+    pub(super) fn new(queue: Arc<Queue<Write>>, syncs: Arc<Syncs>, desk: Desk) -> Self {
+        Self {
+            queue,
+            syncs,
+            desk,
+            open: Vec::new(),
+        }
+    }
+
+    /// Works until nothing more comes and all is committed.
+    ///
+    /// While the disk is waited for, the transaction stays open and what comes
+    /// is accepted into it: nobody's message waits for the disk to go on.
+    pub(super) fn run(&mut self) {
+        loop {
+            let is_open = !self.open.is_empty();
+            let may_commit = || is_open && self.syncs.is_idle() || self.syncs.has_refused();
+            let most = BATCH.saturating_sub(self.open.len());
+            match self.queue.take_unless(most, is_open, may_commit) {
+                Taken::Jobs(batch) => self.write(batch),
+                Taken::Nothing => {}
+                Taken::Over => break self.commit(),
+            }
+            if self.syncs.has_refused() {
+                self.commit();
+                self.mend();
+            } else if self.syncs.is_idle() {
+                self.commit();
+            }
+        }
+    }
+
+    /// Writes a batch into the open transaction. Where SQLite gives that up
+    /// half way (a full disk, say), the rest of the batch gets another.
+    fn write(&mut self, batch: VecDeque<Write>) {
+        let mut begun = Ok(());
+        for job in batch {
+            if begun.is_ok() && !self.desk.is_open() {
+                begun = self.desk.begin().map_err(SqliteError::from);
+            }
+            let desk = begun.clone().map(|()| &mut self.desk);
+            let written = catch_unwind(AssertUnwindSafe(|| job(desk)));
+            self.open.extend(written.ok().flatten());
+            if begun.is_ok() && !self.desk.is_open() {
+                self.commit();
+            }
+        }
+        if self.open.is_empty() {
+            // Nobody waits for what is in it, if anything is.
+            self.commit();
+        }
+    }
+
+    fn commit(&mut self) {
+        if self.open.is_empty() && !self.desk.is_open() {
+            return;
+        }
+        let pending = std::mem::take(&mut self.open);
+        match self.desk.commit() {
+            Ok(()) if pending.is_empty() => {}
+            Ok(()) => self.syncs.push(pending),
+            Err(error) => tell(pending, &Err(error.into())),
+        }
+    }
+
+    /// The disk has refused the log. What is in it goes into the database, and
+    /// so to the disk, by another way; if that is refused as well, messages
+    /// go again: their senders are told that they are not archived.
+    fn mend(&mut self) {
+        let refused = self.syncs.refused();
+        if self.desk.checkpoint().is_ok() {
+            self.syncs.trust();
+            tell(refused.into_iter().map(|(one, _)| one).collect(), &Ok(()));
+            return;
+        }
+        let places = refused.iter().filter_map(|(one, _)| one.place);
+        // If even this fails, all of it is gone with the next crash, and they
+        // have been told so.
+        let _ = self.desk.take_back(places);
+        for (one, error) in refused {
+            (one.tell)(Err(error));
+        }
+    }
+}
+
+impl std::fmt::Debug for Writer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Writer").finish_non_exhaustive()
+    }
+}
+
+/// Whoever waits for a writer that is gone is told.
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.queue.leave();
+        self.syncs.close();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+    use std::path::PathBuf;
+    use std::sync::Mutex;
+    use std::sync::mpsc::{Receiver, Sender, channel};
+    use std::thread::JoinHandle;
+
+    use jid::BareJid;
+    use rusqlite::Connection;
+
+    use super::super::schema;
+    use super::*;
+    use crate::archive::{Direction, Row};
+    use crate::stanza::Time;
+
+    /// A writer whose disk does what a test says.
+    struct Scene {
+        file: PathBuf,
+        queue: Arc<Queue<Write>>,
+        /// What becomes of the next waits for the disk, one after the other.
+        disk: Sender<io::Result<()>>,
+        threads: Vec<JoinHandle<()>>,
+    }
+
+    impl Scene {
+        fn new(name: &str) -> Self {
+            let name = format!("tower-xmpp-writer-{name}-{}", std::process::id());
+            let file = std::env::temp_dir().join(name);
+            let connection = schema::open_writer(&file, None).expect("it opens");
+            schema::log(&connection, &file).expect("there is a log");
+            let (queue, syncs) = (Arc::new(Queue::new(100, 1)), Arc::new(Syncs::default()));
+            let desk = Desk::new(connection, 1_000);
+            let mut writer = Writer::new(queue.clone(), syncs.clone(), desk);
+            let (disk, done) = channel();
+            let done = Mutex::new(done);
+            let nudged = queue.clone();
+            let threads = vec![
+                std::thread::spawn(move || writer.run()),
+                std::thread::spawn(move || {
+                    let wait = || done.lock().expect("one waits").recv();
+                    let sync = || wait().unwrap_or(Ok(()));
+                    syncs.run(sync, || nudged.nudge());
+                }),
+            ];
+            Self {
+                file,
+                queue,
+                disk,
+                threads,
+            }
+        }
+
+        /// Appends a message; when it is accepted, what will be known of it.
+        fn append(&self, number: usize) -> Receiver<Result<(), SqliteError>> {
+            let (accept, accepted) = channel();
+            let (tell, told) = channel();
+            let job: Write = Box::new(move |desk| {
+                let placed = desk.expect("a transaction").append(&row(number));
+                let (place, _) = placed.expect("it is appended");
+                let _ = accept.send(());
+                Some(Pending {
+                    tell: Box::new(move |synced| {
+                        let _ = tell.send(synced);
+                    }),
+                    place: Some(place),
+                })
+            });
+            self.queue.push(job).expect("there is room");
+            accepted.recv().expect("it is accepted");
+            told
+        }
+
+        fn ids(&self) -> Vec<String> {
+            let connection = Connection::open(&self.file).expect("it opens");
+            let mut ids = connection
+                .prepare("SELECT id FROM message ORDER BY position")
+                .expect("a statement");
+            let ids: Result<_, _> = ids.query_map((), |row| row.get(0)).expect("rows").collect();
+            ids.expect("ids")
+        }
+    }
+
+    impl Drop for Scene {
+        fn drop(&mut self) {
+            self.queue.close();
+            self.disk = channel().0;
+            for thread in self.threads.drain(..) {
+                thread.join().expect("it does not panic");
+            }
+            for ending in ["", "-wal", "-shm"] {
+                let _ = std::fs::remove_file(format!("{}{ending}", self.file.display()));
+            }
+        }
+    }
+
+    fn row(number: usize) -> Row {
+        let jid = |text: &str| text.parse::<BareJid>().expect("a bare JID");
+        let (owner, with) = (jid("alice@a.example"), jid("bob@b.example"));
+        let (id, at) = (format!("id{number}"), Time::from_secs(0));
+        Row::new(owner, id, at, with, Direction::Incoming, &b"<message/>"[..])
+    }
+
+    #[test]
+    fn messages_are_accepted_while_the_disk_is_waited_for_and_one_wait_is_for_all() {
+        let scene = Scene::new("accepted");
+        let first = scene.append(0);
+        // The disk says nothing, and yet all of these are accepted.
+        let rest: Vec<_> = (1..50).map(|number| scene.append(number)).collect();
+        assert!(first.try_recv().is_err(), "nothing is on the disk");
+        for _ in 0..2 {
+            scene.disk.send(Ok(())).expect("it is waited for");
+        }
+        assert_eq!(first.recv(), Ok(Ok(())));
+        for told in rest {
+            assert_eq!(told.recv(), Ok(Ok(())));
+        }
+        assert_eq!(scene.ids().len(), 50);
+    }
+
+    #[test]
+    fn what_the_disk_refuses_reaches_it_through_the_database() {
+        let scene = Scene::new("mended");
+        let told = scene.append(0);
+        let refused = io::ErrorKind::StorageFull;
+        scene
+            .disk
+            .send(Err(refused.into()))
+            .expect("it is waited for");
+        assert_eq!(told.recv(), Ok(Ok(())));
+        // The log is trusted again.
+        let told = scene.append(1);
+        scene.disk.send(Ok(())).expect("it is waited for");
+        assert_eq!(told.recv(), Ok(Ok(())));
+        assert_eq!(scene.ids(), ["id0", "id1"]);
+    }
+
+    #[test]
+    fn what_reaches_the_disk_in_no_way_is_told_and_goes_again() {
+        let scene = Scene::new("refused");
+        let kept = scene.append(0);
+        scene.disk.send(Ok(())).expect("it is waited for");
+        assert_eq!(kept.recv(), Ok(Ok(())));
+        // Who reads an old state keeps the log from being put into the database.
+        let reader = Connection::open(&scene.file).expect("it opens");
+        reader
+            .execute_batch("BEGIN; SELECT * FROM message")
+            .expect("it reads");
+        let lost = scene.append(1);
+        let refused = io::ErrorKind::StorageFull;
+        scene
+            .disk
+            .send(Err(refused.into()))
+            .expect("it is waited for");
+        assert_eq!(lost.recv(), Ok(Err(SqliteError::DiskFull)));
+        reader.execute_batch("ROLLBACK").expect("it ends");
+        assert_eq!(scene.ids(), ["id0"]);
+        // Nothing is believed of the log until it has been put away.
+        let told = scene.append(2);
+        assert_eq!(told.recv(), Ok(Ok(())));
+        assert_eq!(scene.ids(), ["id0", "id2"]);
+    }
+}
