@@ -89,6 +89,9 @@ async def log_in(opts):
     world.prof = f"{world.alice}/{RESOURCE}"
     await world.desk.login()
     await world.bob.login()
+    for sender, receiver in ((world.desk, world.bob), (world.bob, world.desk)):
+        body = sender.say(receiver.boundjid.full, f"said by {sender.boundjid.user} before it came")
+        await receiver.original(body)
     world.screen = Screen(opts)
     Log.screens.append(world.screen.shot)
     await world.screen.shows("logged in successfully")
@@ -104,6 +107,15 @@ async def log_out(world):
 @proves("alice's other client sees it come")
 async def logs_in(w):
     await w.desk.presence(w.prof)
+
+
+@proves("what was said before it came is on the screen, out of the archive")
+async def history(w):
+    w.screen.type("/mam on")
+    await w.screen.shows("Message Archive Management enabled")
+    w.screen.type(f"/msg {w.bobs}")
+    for name in w.nick, w.bob.boundjid.user:
+        await w.screen.shows(f"said by {name} before it came")
 
 
 @proves("what is typed reaches bob, and alice's other client as a sent carbon")

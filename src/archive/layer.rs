@@ -202,6 +202,10 @@ impl Feature for Archive {
     fn announces(&self, entity: &Entity) -> Vec<Cow<'static, str>> {
         let mut announced = match entity {
             Entity::Account(_) => vec![ns::SID, ns::MAM, ns::MAM_EXTENDED, ns::ARCHIVE_ID],
+            // Deliberately, though the archive is the account's (XEP-0313 §4):
+            // Prosody and ejabberd say it here, too, and there are clients that
+            // look nowhere else (profanity).
+            Entity::Server(_) => vec![ns::MAM],
             Entity::Room(_) if self.rooms.is_some() => vec![ns::SID, ns::MAM, ns::MAM_EXTENDED],
             _ => Vec::new(),
         };

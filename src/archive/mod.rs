@@ -93,7 +93,8 @@
 //!
 //! Announced for accounts: `urn:xmpp:sid:0`, `urn:xmpp:mam:2`,
 //! `urn:xmpp:mam:2#extended`, `tower-xmpp:archive-id:0`, and what options add; for
-//! rooms that have archives the first three.
+//! rooms that have archives the first three; for the server itself
+//! `urn:xmpp:mam:2` alone, for clients that ask only there.
 //!
 //! [`Outcome::settling`]: crate::flow::Outcome::settling
 //! [`Ticket::handled`]: crate::host::Ticket::handled

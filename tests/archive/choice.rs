@@ -148,7 +148,7 @@ fn an_account_that_is_removed_takes_its_archive_with_it() {
 }
 
 #[test]
-fn stanza_ids_are_announced_for_accounts_and_not_for_the_server() {
+fn stanza_ids_are_announced_for_accounts_and_for_the_server_only_that_there_are_archives() {
     let t = two_hosts();
     let asks = |to: &str| {
         t.phone.asks(xml!(
@@ -156,14 +156,19 @@ fn stanza_ids_are_announced_for_accounts_and_not_for_the_server() {
              <query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
         ))
     };
-    let announces = |answer: &Stanza| {
+    let announces = |answer: &Stanza, var: &str| {
         let query = answer.child("query", ns::DISCO_INFO).expect("a query");
-        query
-            .children()
-            .any(|child| child.attr("var") == Some(ns::SID))
+        query.children().any(|child| child.attr("var") == Some(var))
     };
-    assert!(announces(&asks(t.alice.as_str())));
-    assert!(!announces(&asks("a.example")));
+    for (entity, var, expected) in [
+        (t.alice.as_str(), ns::SID, true),
+        (t.alice.as_str(), ns::MAM, true),
+        ("a.example", ns::SID, false),
+        ("a.example", ns::MAM, true),
+        ("a.example", ns::MAM_EXTENDED, false),
+    ] {
+        assert_eq!(announces(&asks(entity), var), expected, "{entity} {var}");
+    }
     t.w.finish();
 }
 
