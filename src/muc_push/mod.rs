@@ -65,7 +65,7 @@
 //! Another layer, [`MucPushAccount`], on the user's server, for accounts that
 //! are in rooms as such ([`Seats`](crate::flow::Seats), which account_muc is).
 //! Both may share a server, each with a store of its own. Where clients join
-//! by themselves it is not needed: they answer (`testkit::check_push_duties`
+//! by themselves it is not needed: they answer (`testkit::push_client`
 //! checks that a client does), and their server delivers, keeps the question for
 //! one that hibernates, and answers for one that is gone.
 //!

@@ -84,8 +84,7 @@
 //!   [`World::event`] tells a host of anything else.
 //! * **Invariants** that hold whoever sends what to whom: [`invariants`].
 //! * **Scripts** that also judge a server over TCP: [`script`].
-//! * **A client's duties** towards rooms that wake it: [`check_push_duties`], and
-//!   [`SimulatedClient`], which does them.
+//! * **A client's duties** towards rooms that wake it: [`push_client`].
 //! * **Pictures**: [`World::mermaid`]; `{w:?}` prints everything as a tree.
 //!
 //! # Your own code in a world
@@ -132,7 +131,7 @@ mod life;
 mod link;
 mod mermaid;
 mod pattern;
-mod push_client;
+pub mod push_client;
 mod record;
 pub mod room;
 mod rooms;
@@ -155,7 +154,6 @@ pub use expect::Carbon;
 pub use faults::{Faulty, Injected, panicking, slow};
 pub use link::WhileDown;
 pub use pattern::{Got, Pattern};
-pub use push_client::{PushClient, SimulatedClient, check_push_duties};
 pub use server::{Bottom, Server};
 pub use session::{Session, Sessions};
 pub use slow::Slow;

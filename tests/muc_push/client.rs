@@ -5,7 +5,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use jid::{BareJid, FullJid};
 use tower_xmpp::stanza::{Stanza, Type, ns};
-use tower_xmpp::testkit::{PushClient, Session, SimulatedClient, check_push_duties, xml};
+use tower_xmpp::testkit::push_client::{PushClient, SimulatedClient, check_push_duties};
+use tower_xmpp::testkit::{Session, xml};
 
 use super::house::{House, ROOM};
 

@@ -19,7 +19,7 @@
 //! does nothing: its server answers `service-unavailable`, and the room gives up.
 //!
 //! ```
-//! use tower_xmpp::testkit::{SimulatedClient, check_push_duties};
+//! use tower_xmpp::testkit::push_client::{SimulatedClient, check_push_duties};
 //!
 //! let jid = "alice@a.example/phone".parse()?;
 //! check_push_duties(&jid, || SimulatedClient::new(&jid));
