@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::middleware::together;
 use tower_xmpp::store::MemoryArchive;
 use tower_xmpp::testkit::invariants::{Foreign, Invariant, Plant, Scene, Violation, hold};
 use tower_xmpp::testkit::{World, slow, xml};
@@ -30,7 +31,7 @@ const WITHOUT_ARCHIVE: [Invariant; 4] = [
 ];
 
 /// Each kind of stack gets its share of 10,000 cases.
-const CASES: u32 = 2_500;
+const CASES: u32 = 2_000;
 
 fn archive(w: &World) -> ArchiveLayer {
     ArchiveLayer::new(Arc::new(MemoryArchive::default()), Arc::new(w.entropy()))
@@ -73,6 +74,13 @@ fn archive_outside_fork_keeps_them_all_with_slow_ports_in_between() {
     holds(&Invariant::ALL, |w, _, domain| {
         let between = slow("between", &w.slow(2));
         w.host(domain, (archive(w), between, ForkLayer::new()));
+    });
+}
+
+#[test]
+fn layers_that_are_asked_together_keep_them_all() {
+    holds(&Invariant::ALL, |w, _, domain| {
+        w.host(domain, together((archive(w), ForkLayer::new())));
     });
 }
 

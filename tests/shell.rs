@@ -242,7 +242,7 @@ fn describing_gathers_what_all_layers_announce() {
     let ask = |entity| Envelope::event(Time::from_secs(1), Event::Describe(entity));
     let account = Entity::Account(alice().to_bare());
     let outcome = pass(&mut stack, ask(account)).unwrap();
-    assert_eq!(outcome.announced, ["urn:example:sample"]);
+    assert_eq!(outcome.announced[..], ["urn:example:sample"]);
     let server = Entity::Server(alice().domain().to_owned());
     let outcome = pass(&mut stack, ask(server)).unwrap();
     assert!(outcome.announced.is_empty());
@@ -261,7 +261,7 @@ fn a_layer_that_panics_over_an_event_hides_no_others_announcements() {
         ask(),
     )
     .unwrap();
-    assert_eq!(outcome.announced, ["urn:example:sample"]);
+    assert_eq!(outcome.announced[..], ["urn:example:sample"]);
     assert_eq!(outcome.incidents[0].what, "announces");
 
     let bound = Envelope::event(Time::from_secs(1), Event::ClientActive { session: alice() });

@@ -14,6 +14,7 @@ use tower_xmpp::account_muc::AccountMucLayer;
 use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::flow::{EmitKind, Entropy, Envelope, Event, Original, Outcome, Route};
 use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::middleware::together;
 use tower_xmpp::muc_offline::{MucOfflineRoomLayer, Registration, Registrations};
 use tower_xmpp::muc_push::{MucPushRoomLayer, Target, Targets};
 use tower_xmpp::stanza::{Stanza, Time, ns};
@@ -48,13 +49,14 @@ where
     S::Future: Send,
     S::Error: Send,
 {
-    let mut stack = tower::ServiceBuilder::new()
-        .layer(seats())
-        .layer(archive())
-        .layer(ForkLayer::new())
-        .layer(registrations())
-        .layer(targets())
-        .service(bottom);
+    let mut stack = together((
+        seats(),
+        archive(),
+        ForkLayer::new(),
+        registrations(),
+        targets(),
+    ))
+    .layer(bottom);
     // A tenth of the accounts has a session with carbons on.
     for number in (0..ACCOUNTS).step_by(10) {
         let session = format!("alice{number}@a.example/phone")

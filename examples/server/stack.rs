@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use tower::{Service, ServiceBuilder};
+use tower::{Layer, Service, ServiceBuilder};
 use tower_xmpp::account_muc::AccountMucLayer;
 use tower_xmpp::archive::{Archive, ArchiveLayer, ArchiveStore};
 use tower_xmpp::flow::{Envelope, Outcome};
 use tower_xmpp::fork::{Fork, ForkLayer};
 use tower_xmpp::host::Router;
+use tower_xmpp::middleware::{Shell, together};
 
 use super::archives::Doors;
 use super::away::{OfAccounts, OfRooms};
@@ -47,33 +48,34 @@ pub fn stack(
     };
     let archive = archives.map(archive);
     let feature = archive.as_ref().map(|layer| layer.feature().clone());
-    let stack = ServiceBuilder::new()
+    let layers = ServiceBuilder::new()
         // Outside all: what is blocked is neither archived nor copied.
         .layer(blocking::layer(site.clone()))
         // Accounts that rooms wake look whether they are still there. Outside the
         // layer that joins, which takes in what rooms answer to accounts.
-        .option_layer(of_accounts.push)
+        .layer(Shell::optional(of_accounts.push))
         // The account joins rooms, not the client. Outside whatever archives or
         // copies: what a room sends to the account is for several sessions.
-        .option_layer(rooms)
+        .layer(Shell::optional(rooms))
         // What a room writes to an account that is away is for no client, and
         // only if the account asked for it. Outside archive: what is refused is
         // not kept.
-        .option_layer(of_accounts.offline)
+        .layer(Shell::optional(of_accounts.offline))
         // Stamps what is kept, removes forged stamps from everything, and
         // answers queries; outside whatever copies, so that one message has
         // one ID.
-        .option_layer(archive)
+        .layer(Shell::optional(archive))
         // Rooms write to members who are away. Inside archive: what waits for
         // its turn bears the room's stamp as well.
-        .option_layer(of_rooms.offline)
+        .layer(Shell::optional(of_rooms.offline))
         // Rooms wake who believes to be there and is not.
-        .option_layer(of_rooms.push)
+        .layer(Shell::optional(of_rooms.push))
         // Copies for the account's other clients, inside whatever stamps, so
         // that copies bear the stamp.
-        .layer(fork.clone())
-        // What is left to do: RFC 6121 §8, and what the server itself answers.
-        .service(Router::new(site));
+        .layer(fork.clone());
+    // What is left to do: RFC 6121 §8, and what the server itself answers. Most
+    // stanzas concern no layer, so all are asked before one is entered.
+    let stack = together(layers).layer(Router::new(site));
     (stack, feature)
 }
 

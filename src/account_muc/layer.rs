@@ -8,10 +8,10 @@ use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::{
     Bookmark, Bookmarks, Emit, Entity, Entropy, Envelope, Event, Occupancy, Original, Outcome,
-    Route, Seats,
+    Route, Seats, Side,
 };
-use crate::middleware::{Fault, Feature, Next, OnFailure, PendingLimits, Shell, report};
-use crate::stanza::{Kind, Stanza, Time, Type, ns};
+use crate::middleware::{Fault, Feature, Next, OnFailure, PendingLimits, Scope, Shell, report};
+use crate::stanza::{Kind, NsSet, Stanza, Time, Type, ns};
 
 use super::desk::{Desk, Done};
 use super::inbox::{Inbox, Wish};
@@ -99,6 +99,11 @@ impl AccountMuc {
 }
 
 impl Feature for AccountMuc {
+    const SCOPE: Scope = Scope::of(
+        &[Kind::Message, Kind::Presence, Kind::Iq],
+        &[Side::Sender, Side::Receiver],
+    );
+
     fn name(&self) -> &'static str {
         NAME
     }
@@ -109,6 +114,7 @@ impl Feature for AccountMuc {
         OnFailure::Refuse
     }
 
+    #[inline]
     fn concerns(&self, envelope: &Envelope) -> bool {
         let Some(stanza) = envelope.as_stanza() else {
             return false;
@@ -202,10 +208,26 @@ impl Seats for AccountMuc {
     }
 }
 
+/// What a session mentions that would join a room which is not known yet.
+const ASKING: NsSet = NsSet::of(&[ns::MUC, ns::MUC2]);
+
 impl AccountMuc {
     /// A session's join; its presence to everybody, when it goes; whatever it
     /// sends to a room that the account knows; MUC2-PAM.
+    #[inline]
     fn concerns_outward(&self, session: &FullJid, stanza: &Stanza) -> bool {
+        match stanza.to() {
+            // Most stanzas: what is to nobody whom we know as a room.
+            Some(to) if !self.desk.table.may_have(to) => {
+                stanza.mentions_any(&ASKING)
+                    && (outward::is_join(stanza) || outward::is_pam(session, stanza))
+            }
+            _ => self.concerns_known(session, stanza),
+        }
+    }
+
+    #[inline(never)]
+    fn concerns_known(&self, session: &FullJid, stanza: &Stanza) -> bool {
         let table = &self.desk.table;
         match (stanza.kind(), stanza.to()) {
             (Kind::Presence, None) => {
@@ -215,8 +237,8 @@ impl AccountMuc {
             }
             (Kind::Presence, Some(to)) => outward::is_join(stanza) || table.has(session, to),
             (Kind::Message, Some(to)) => table.has(session, to),
-            (Kind::Iq, Some(to)) if to.is_full() || stanza.mentions(ns::MUC_ADMIN) => {
-                table.has(session, to)
+            (Kind::Iq, Some(to)) if table.has(session, to) => {
+                to.is_full() || stanza.mentions(ns::MUC_ADMIN)
             }
             (Kind::Iq, _) => outward::is_pam(session, stanza),
             (Kind::Message, None) => false,

@@ -62,20 +62,22 @@ fn presence(session: &FullJid, stanza: &Stanza, at: Time) -> Sent {
 }
 
 /// Whether a presence asks to join (§7.2): to a nick, available, with `<x/>`.
+#[inline]
 pub(super) fn is_join(stanza: &Stanza) -> bool {
-    stanza.kind() == Kind::Presence
+    stanza.mentions(ns::MUC)
+        && stanza.kind() == Kind::Presence
         && stanza.type_().is_none()
         && stanza.to().is_some_and(Jid::is_full)
-        && stanza.mentions(ns::MUC)
         && stanza.has_child("x", ns::MUC)
 }
 
 /// Whether a session asks its own account about rooms: MUC2-PAM, `<join/>` or
 /// `<part/>` in an IQ to nobody or to the own bare JID.
+#[inline]
 pub(super) fn is_pam(session: &FullJid, iq: &Stanza) -> bool {
-    iq.kind() == Kind::Iq
+    iq.mentions(ns::MUC2)
+        && iq.kind() == Kind::Iq
         && iq.is_type(&Type::Set)
-        && iq.mentions(ns::MUC2)
         && iq.address_fault().is_none()
         && iq.to().is_none_or(|to| *to == session.to_bare())
         && (iq.has_child("join", ns::MUC2) || iq.has_child("part", ns::MUC2))

@@ -64,13 +64,23 @@ impl Table {
     }
 
     /// Whether this account has anything to do with this room.
+    #[inline]
     pub(super) fn has(&self, account: &Jid, room: &Jid) -> bool {
+        self.may_have(room) && self.does_have(account, room)
+    }
+
+    /// False only if no account has anything to do with this room.
+    #[inline]
+    pub(super) fn may_have(&self, room: &Jid) -> bool {
         self.rooms.may_hold(bare(room))
-            && self
-                .read(account)
-                .accounts
-                .get(bare(account))
-                .is_some_and(|rooms| rooms.contains_key(bare(room)))
+    }
+
+    #[inline(never)]
+    fn does_have(&self, account: &Jid, room: &Jid) -> bool {
+        self.read(account)
+            .accounts
+            .get(bare(account))
+            .is_some_and(|rooms| rooms.contains_key(bare(room)))
     }
 
     /// Lets something happen to a machine, and forgets it if it is idle then.

@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use jid::{BareJid, FullJid, Jid};
 
-use crate::flow::{Emit, Entity, Entropy, Envelope, Event, ImNg, Outcome, Route, What};
-use crate::middleware::{Fault, Feature, Next, Shell};
+use crate::flow::{Emit, Entity, Entropy, Envelope, Event, ImNg, Outcome, Route, Side, What};
+use crate::middleware::{Fault, Feature, Next, Scope, Shell};
 use crate::stanza::{Element, Kind, Time, ns};
 
 use super::port::{Access, ArchiveError, ArchiveStore, Contacts, RoomAccess};
@@ -135,6 +135,11 @@ impl Archive {
 }
 
 impl Feature for Archive {
+    const SCOPE: Scope = Scope::of(
+        &[Kind::Message, Kind::Iq],
+        &[Side::Sender, Side::Receiver, Side::Room],
+    );
+
     fn name(&self) -> &'static str {
         NAME
     }

@@ -235,6 +235,9 @@ pub(super) fn may_retract_in_room(there: &Row, by: &Stanza, room: &BareJid) -> b
 /// the head and the names of the children alone.
 #[inline]
 pub(super) fn may_concern(stanza: &Stanza, direction: Direction, settings: &Settings) -> bool {
+    if !stanza.mentions_any(&OF_INTEREST) {
+        return false;
+    }
     let forgeable = match direction {
         Direction::Incoming => &STAMPS,
         Direction::Outgoing => &IDS,
@@ -306,6 +309,24 @@ impl Default for Settings {
 /// What others may have forged in a message to the account, and in one from it.
 const STAMPS: NsSet = NsSet::of(&[ns::SID, ns::DELAY]);
 const IDS: NsSet = NsSet::of(&[ns::SID]);
+
+/// Where bodies and subjects stand, and all of the others here: most messages
+/// without any are chat states, and one look is enough for them.
+const OF_INTEREST: NsSet = NsSet::of(&[
+    ns::CLIENT,
+    ns::SID,
+    ns::DELAY,
+    ns::HINTS,
+    ns::EME,
+    ns::OMEMO,
+    ns::OMEMO2,
+    ns::RETRACT,
+    ns::RECEIPTS,
+    ns::CHAT_MARKERS,
+    ns::CONFERENCE,
+    ns::MUC_USER,
+    ns::JINGLE_MESSAGE,
+]);
 
 /// Namespaces that can make a message without a body worth keeping.
 const TELLING: NsSet = NsSet::of(&[

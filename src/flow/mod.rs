@@ -22,6 +22,7 @@ mod entropy;
 mod envelope;
 mod event;
 mod facts;
+mod few;
 mod holders;
 mod outcome;
 mod route;
@@ -34,6 +35,7 @@ pub use entropy::Entropy;
 pub use envelope::{Envelope, Parts, What};
 pub use event::{End, Entity, Event};
 pub use facts::{Archived, Facts, Reach};
+pub use few::Few;
 pub use holders::Holders;
 pub use outcome::{Drop, Incident, Original, Outcome, Stage};
 #[allow(unused_imports, reason = "used by features, which may all be off")]

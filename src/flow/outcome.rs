@@ -4,7 +4,7 @@ use jid::FullJid;
 
 use crate::stanza::{Condition, Stanza, StanzaError};
 
-use super::{Emit, Settling};
+use super::{Emit, Few, Settling};
 
 /// What became of an envelope.
 #[derive(Clone, Debug)]
@@ -16,12 +16,12 @@ pub struct Outcome {
     /// What is to be sent besides, in this order.
     pub emits: Vec<Emit>,
     /// What the layers announce; filled for [`Event::Describe`](super::Event::Describe) only.
-    pub announced: Vec<Cow<'static, str>>,
+    pub announced: Few<Cow<'static, str>>,
     /// Layers that broke on the way and were stepped over.
-    pub incidents: Vec<Incident>,
+    pub incidents: Few<Incident>,
     /// What goes on although the pass is over, and must be over as well before
     /// the host counts the stanza as handled (XEP-0198 §4).
-    pub settling: Vec<Settling>,
+    pub settling: Few<Settling>,
 }
 
 /// What became of the original stanza.
@@ -107,9 +107,9 @@ impl Outcome {
         Self {
             original,
             emits: Vec::new(),
-            announced: Vec::new(),
-            incidents: Vec::new(),
-            settling: Vec::new(),
+            announced: Few::default(),
+            incidents: Few::default(),
+            settling: Few::default(),
         }
     }
 

@@ -79,6 +79,7 @@ pub struct Member {
 
 /// The bare part of an address, without an allocation.
 #[allow(dead_code, reason = "used by features, which may all be off")]
+#[inline]
 pub(crate) fn bare(jid: &Jid) -> &str {
     let whole = jid.as_str();
     match jid.resource() {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use jid::{BareJid, FullJid, Jid};
 
-use crate::flow::{Drop, Emit, Entity, Envelope, Event, ImNg, Occupancy, Outcome, Route};
-use crate::middleware::{Fault, Feature, Next, Shell};
+use crate::flow::{Drop, Emit, Entity, Envelope, Event, ImNg, Occupancy, Outcome, Route, Side};
+use crate::middleware::{Fault, Feature, Next, Scope, Shell};
 use crate::stanza::{Condition, Kind, MessageType, Stanza, Time, ns};
 
 use super::Mode;
@@ -59,6 +59,11 @@ impl Fork {
 }
 
 impl Feature for Fork {
+    const SCOPE: Scope = Scope::of(
+        &[Kind::Message, Kind::Presence, Kind::Iq],
+        &[Side::Sender, Side::Receiver],
+    );
+
     fn name(&self) -> &'static str {
         "fork"
     }

@@ -47,8 +47,14 @@ impl SharedAccounts {
     }
 
     /// Whether any session of this account takes part.
+    #[inline]
     pub(super) fn take_part(&self, account: &Jid) -> bool {
-        self.sieve.may_hold(bare(account)) && self.of(account).take_part(account)
+        self.sieve.may_hold(bare(account)) && self.does_take_part(account)
+    }
+
+    #[inline(never)]
+    fn does_take_part(&self, account: &Jid) -> bool {
+        self.of(account).take_part(account)
     }
 
     /// The accounts of which this is one, to change what is known of it alone.

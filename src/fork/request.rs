@@ -1,6 +1,6 @@
 //! What a client asks of us by IQ (XEP-0280 §4, §5; XEP-0409).
 
-use crate::stanza::{Condition, Stanza, Type, ns};
+use crate::stanza::{Condition, NsSet, Stanza, Type, ns};
 
 use super::Mode;
 
@@ -14,9 +14,12 @@ pub(super) enum Request {
 }
 
 /// Whether an IQ is for [`read`].
+#[inline]
 pub(super) fn is_request(iq: &Stanza) -> bool {
-    iq.is_request() && (iq.mentions(ns::CARBONS) || iq.mentions(ns::IM_NG))
+    iq.mentions_any(&ASKED) && iq.is_request()
 }
+
+const ASKED: NsSet = NsSet::of(&[ns::CARBONS, ns::IM_NG]);
 
 /// Reads an IQ request that mentions carbons or IM-NG.
 ///

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use jid::{BareJid, FullJid, Jid};
 
-use crate::stanza::{Condition, Kind, Stanza, Type, ns};
+use crate::stanza::{Condition, Kind, NsSet, Stanza, Type, ns};
 
 use super::bare;
 
@@ -45,12 +45,16 @@ enum Move {
     OutOfAll,
 }
 
+/// What a presence that enters a room, or comes from one, mentions.
+const OF_ROOMS: NsSet = NsSet::of(&[ns::MUC, ns::MUC_USER]);
+
 impl Rooms {
     /// Whether a presence could move a session. No DOM, no allocation.
+    #[inline]
     pub(super) fn may_move(presence: &Stanza) -> bool {
         presence.kind() == Kind::Presence
             && match presence.type_() {
-                None => presence.mentions(ns::MUC) || presence.mentions(ns::MUC_USER),
+                None => presence.mentions_any(&OF_ROOMS),
                 Some(Type::Unavailable | Type::Error) => true,
                 _ => false,
             }

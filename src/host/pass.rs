@@ -12,8 +12,8 @@ use thiserror::Error;
 use tower_service::Service;
 
 use crate::flow::{
-    BoxError, Drop, Emit, EmitKind, Envelope, Facts, Fate, Original, Outcome, PassId, Reach, Route,
-    Settling, Target, Trail,
+    BoxError, Drop, Emit, EmitKind, Envelope, Facts, Fate, Few, Original, Outcome, PassId, Reach,
+    Route, Settling, Target, Trail,
 };
 use crate::middleware::panic_text;
 use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
@@ -32,7 +32,7 @@ pub(super) struct Passes<H> {
 pub(super) struct Unsettled {
     at: Time,
     trail: Trail,
-    settling: Vec<Settling>,
+    settling: Few<Settling>,
     tell: oneshot::Sender<()>,
 }
 

@@ -5,13 +5,17 @@ use std::sync::Arc;
 use crate::flow::{BoxError, Emit, Entity, Envelope, Event, Outcome};
 use crate::stanza::Time;
 
-use super::Next;
+use super::{Next, Scope};
 
 /// One XMPP capability: what a layer does, without the plumbing.
 ///
 /// State that outlives a pass lives in `self`; stacks built from one
 /// [`Shell`](super::Shell) share it.
 pub trait Feature: Send + Sync + 'static {
+    /// What can concern the feature at all. [`concerns`](Feature::concerns)
+    /// is not asked about anything else.
+    const SCOPE: Scope = Scope::ALL;
+
     /// The layer's name in trails, logs and figures: unique in a stack.
     fn name(&self) -> &'static str;
 
@@ -21,7 +25,8 @@ pub trait Feature: Send + Sync + 'static {
     }
 
     /// Whether [`handle`](Feature::handle) has anything to do for this
-    /// stanza. Asked for every stanza of the server: look at the head, at
+    /// stanza. Asked for every stanza of the server that is in the
+    /// [`SCOPE`](Feature::SCOPE): look at the head, at
     /// [`mentions`](crate::stanza::Stanza::mentions), then at your state;
     /// never at the children's insides, and do not allocate.
     fn concerns(&self, envelope: &Envelope) -> bool;
@@ -79,5 +84,45 @@ pub enum Fault {
 impl<E: Into<BoxError>> From<E> for Fault {
     fn from(error: E) -> Self {
         Fault::Own(error.into())
+    }
+}
+
+/// A feature that may be missing; made by
+/// [`Shell::optional`](super::Shell::optional).
+impl<F: Feature> Feature for Option<Arc<F>> {
+    const SCOPE: Scope = F::SCOPE;
+
+    fn name(&self) -> &'static str {
+        self.as_ref().map_or("missing", |feature| feature.name())
+    }
+
+    fn on_failure(&self) -> OnFailure {
+        self.as_ref()
+            .map_or(OnFailure::StepOver, |feature| feature.on_failure())
+    }
+
+    #[inline]
+    fn concerns(&self, envelope: &Envelope) -> bool {
+        self.as_ref()
+            .is_some_and(|feature| feature.concerns(envelope))
+    }
+
+    async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
+        match &*self {
+            Some(feature) => feature.clone().handle(envelope, next).await,
+            None => next.run(envelope).await,
+        }
+    }
+
+    async fn hear(self: Arc<Self>, at: Time, event: Event) -> Result<Vec<Emit>, Fault> {
+        match &*self {
+            Some(feature) => feature.clone().hear(at, event).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    fn announces(&self, entity: &Entity) -> Vec<Cow<'static, str>> {
+        self.as_ref()
+            .map_or_else(Vec::new, |feature| feature.announces(entity))
     }
 }

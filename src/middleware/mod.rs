@@ -20,7 +20,10 @@
 //! 6. What a feature announces for an entity (XEP-0030) is added to
 //!    [`Event::Describe`](crate::flow::Event::Describe), and to disco#info
 //!    results that the host answers with.
-//! 7. A feature can be switched off for an account: [`Shell::only_for`].
+//! 7. A feature can be switched off for an account: [`Shell::only_for`], and
+//!    left out of a stack: [`Shell::optional`].
+//! 8. Layers that stand inside each other may be asked [`together`]: what
+//!    concerns none of them goes straight to what they surround.
 //!
 //! # What an admin sees
 //!
@@ -62,11 +65,13 @@ mod feature;
 mod functions;
 mod next;
 mod pending;
+mod scope;
 mod service;
 mod sieve;
 mod telemetry;
 #[cfg(test)]
 mod tests;
+mod together;
 
 pub(crate) use contain::panic_text;
 pub use contain::report;
@@ -74,7 +79,9 @@ pub use feature::{Fault, Feature, OnFailure};
 pub use functions::{Filter, FromFn, Verdict, filter, from_fn};
 pub use next::Next;
 pub use pending::{Pending, PendingFull, PendingLimits};
+pub use scope::Scope;
 pub use service::{Middleware, Pass, Shell};
 pub use sieve::Sieve;
 #[allow(unused_imports, reason = "used by features, which may all be off")]
 pub(crate) use telemetry::{broke, decided};
+pub use together::{Asked, Base, Nest, Together, Way, together};

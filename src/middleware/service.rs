@@ -60,6 +60,26 @@ impl<F: Feature> Shell<F> {
         &self.feature
     }
 
+    /// A layer that may be missing: without one, nothing concerns it. Like
+    /// `ServiceBuilder::option_layer`, and it fits into
+    /// [`together`](super::together).
+    ///
+    /// ```
+    /// use tower_xmpp::fork::ForkLayer;
+    /// use tower_xmpp::middleware::{Shell, together};
+    ///
+    /// let carbons: Option<ForkLayer> = None;
+    /// let layers = together((Shell::optional(carbons), ForkLayer::new()));
+    /// # let _ = layers;
+    /// ```
+    pub fn optional(shell: Option<Self>) -> Shell<Option<Arc<F>>> {
+        let switch = shell.as_ref().and_then(|shell| shell.switch.clone());
+        Shell {
+            feature: Arc::new(shell.map(|shell| shell.feature)),
+            switch,
+        }
+    }
+
     fn judge(&self, envelope: &Envelope, concerned: bool) -> Judgement {
         let feature = &self.feature;
         Judgement {
@@ -79,6 +99,23 @@ impl<F: Feature> Shell<F> {
         };
         let owner = envelope.route.owner_bare();
         owner.is_none_or(|owner| wanted(&owner))
+    }
+}
+
+impl<F, S> Middleware<F, S> {
+    #[inline]
+    pub(super) fn feature(&self) -> &F {
+        &self.shell.feature
+    }
+
+    #[inline]
+    pub(super) fn inner(&self) -> &S {
+        &self.inner
+    }
+
+    #[inline]
+    pub(super) fn inner_mut(&mut self) -> &mut S {
+        &mut self.inner
     }
 }
 
@@ -214,7 +251,11 @@ where
             }
         };
         // The path of every stanza: a question and a call, in a small frame.
-        match contain::ask(|| self.shell.feature.concerns(&envelope)) {
+        let concerned = match F::SCOPE.holds(stanza.kind(), envelope.route.side()) {
+            true => contain::ask(|| self.shell.feature.concerns(&envelope)),
+            false => Ok(false),
+        };
+        match concerned {
             Ok(false) if !disco::may_ask(stanza) => Pass::now(self.inner.call(envelope)),
             concerned => self.take_up(envelope, concerned),
         }

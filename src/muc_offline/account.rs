@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::{
-    Bookmarks, Emit, Envelope, Event, Incident, Occupancy, Original, Outcome, Reach, Route, Stage,
+    Bookmarks, Emit, Envelope, Event, Incident, Occupancy, Original, Outcome, Reach, Route, Side,
+    Stage,
 };
 use crate::middleware::{
-    Fault, Feature, Next, Pending, PendingLimits, Shell, Sieve, decided, report,
+    Fault, Feature, Next, Pending, PendingLimits, Scope, Shell, Sieve, decided, report,
 };
 use crate::stanza::{Condition, Kind, MessageType, Stanza, StanzaError, Time, Type, ns};
 
@@ -121,6 +122,9 @@ impl MucOfflineAccount {
 }
 
 impl Feature for MucOfflineAccount {
+    const SCOPE: Scope = Scope::of(&[Kind::Message, Kind::Presence], &[Side::Receiver])
+        .or(Scope::of(&[Kind::Iq], &[Side::Sender, Side::Receiver]));
+
     fn name(&self) -> &'static str {
         NAME
     }

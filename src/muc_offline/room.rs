@@ -9,10 +9,10 @@ use jid::{BareJid, Jid};
 
 use crate::flow::{
     Affiliation, Emit, EmitKind, Entity, Envelope, Event, Fate, Incident, Original, Outcome, Route,
-    Snapshot, Stage, bare,
+    Side, Snapshot, Stage, bare,
 };
 use crate::middleware::{
-    Fault, Feature, Next, Pending, PendingLimits, Shell, Sieve, decided, report,
+    Fault, Feature, Next, Pending, PendingLimits, Scope, Shell, Sieve, decided, report,
 };
 use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time, Type, ns};
 
@@ -82,6 +82,8 @@ impl MucOfflineRoom {
 }
 
 impl Feature for MucOfflineRoom {
+    const SCOPE: Scope = Scope::of(&[Kind::Message, Kind::Presence, Kind::Iq], &[Side::Room]);
+
     fn name(&self) -> &'static str {
         NAME
     }

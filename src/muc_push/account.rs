@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use jid::{BareJid, Jid};
 
 use crate::flow::{
-    Emit, Entropy, Envelope, Event, Incident, Original, Outcome, Route, Seats, Stage, bare,
+    Emit, Entropy, Envelope, Event, Incident, Original, Outcome, Route, Seats, Side, Stage, bare,
 };
 use crate::middleware::{
-    Fault, Feature, Next, Pending, PendingLimits, Shell, Sieve, decided, report,
+    Fault, Feature, Next, Pending, PendingLimits, Scope, Shell, Sieve, decided, report,
 };
 use crate::stanza::{Condition, Element, ErrorType, Kind, Stanza, Time, Type, ns};
 
@@ -134,6 +134,8 @@ impl MucPushAccount {
 }
 
 impl Feature for MucPushAccount {
+    const SCOPE: Scope = Scope::of(&[Kind::Presence, Kind::Iq], &[Side::Sender, Side::Receiver]);
+
     fn name(&self) -> &'static str {
         NAME
     }

@@ -6,9 +6,9 @@ use jid::{BareJid, Jid};
 
 use crate::flow::{
     Affiliation, Emit, Entity, Entropy, Envelope, Event, Fate, Incident, Original, Outcome, Route,
-    Snapshot, Stage, bare,
+    Side, Snapshot, Stage, bare,
 };
-use crate::middleware::{Fault, Feature, Next, Shell, Sieve, decided, report};
+use crate::middleware::{Fault, Feature, Next, Scope, Shell, Sieve, decided, report};
 use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time, Type, ns};
 
 use super::rules::{self, Ask};
@@ -90,6 +90,8 @@ impl MucPushRoom {
 }
 
 impl Feature for MucPushRoom {
+    const SCOPE: Scope = Scope::of(&[Kind::Message, Kind::Presence, Kind::Iq], &[Side::Room]);
+
     fn name(&self) -> &'static str {
         NAME
     }

@@ -107,10 +107,15 @@ impl Head {
             Kind::Presence => "<presence",
             Kind::Iq => "<iq",
         });
-        if let Some(namespace) = namespace {
-            out.put(" xmlns='");
-            out.put(namespace);
-            out.put("'");
+        match namespace {
+            None => {}
+            // What every forwarded message says, in one piece.
+            Some(ns::CLIENT) => out.put(" xmlns='jabber:client'"),
+            Some(other) => {
+                out.put(" xmlns='");
+                out.put(other);
+                out.put("'");
+            }
         }
         if let Some(from) = &self.from {
             out.put(" from='");

@@ -86,6 +86,7 @@ impl Stanza {
     ///      <message xmlns='jabber:client'><body>hi</body></message></forwarded></received>",
     /// );
     /// ```
+    #[inline]
     pub fn as_raw_in(&self, around: &[(&'static str, &'static str)]) -> RawXml {
         let Some((name, namespace)) = around.first() else {
             return self.as_raw();

@@ -71,6 +71,8 @@ impl Stack {
     fn hear(&mut self, event: Event) -> Vec<Incident> {
         self.pass(Envelope::event(Time::from_secs(0), event))
             .incidents
+            .into_iter()
+            .collect()
     }
 
     fn pass(&mut self, envelope: Envelope) -> Outcome {
