@@ -64,6 +64,15 @@ impl World {
         })
     }
 
+    /// The rooms at this domain shut down in order: everybody in them is told so,
+    /// with 332 (XEP-0045 §9.1). Whoever joins then finds them started again.
+    pub fn shut_down_rooms(&self, domain: &str) -> &Self {
+        self.settle();
+        let index = self.inside.host(domain);
+        self.inside.core.lock().shut_down_rooms(index);
+        self
+    }
+
     /// A fault: the rooms at this domain start again after a crash. They know
     /// no occupants, and nobody has been told.
     pub fn restart_rooms(&self, domain: &str) -> &Self {
@@ -161,6 +170,17 @@ impl State {
             });
         }
         outcome
+    }
+
+    /// The rooms of a host say goodbye.
+    pub(super) fn shut_down_rooms(&mut self, host: usize) {
+        let now = self.now;
+        let Some(rooms) = self.rooms(host) else {
+            return;
+        };
+        let effects = rooms.machine.shut_down(now);
+        let farewell = self.room_wants(host, None, effects);
+        self.hosts[host].conductor.carry_out(now, farewell.emits);
     }
 
     /// The rooms of a host know nobody any more.

@@ -209,6 +209,22 @@ fn layers_of_the_rooms_host_see_one_broadcast_and_the_history_keeps_what_they_ma
 }
 
 #[test]
+fn rooms_that_shut_down_say_so_and_are_there_for_who_joins_again() {
+    let w = World::new();
+    w.host("a.example", ()).rooms("muc.example");
+    let alice = w.session("alice@a.example/phone");
+    alice.joins("room@muc.example/Alice");
+    w.shut_down_rooms("muc.example");
+    alice.expect(
+        "<presence from='room@muc.example/Alice' type='unavailable'>\
+         <x xmlns='http://jabber.org/protocol/muc#user'><status code='332'/></x></presence>",
+    );
+    assert!(w.occupants("room@muc.example").is_empty());
+    alice.joins("room@muc.example/Alice");
+    w.finish();
+}
+
+#[test]
 fn rooms_that_start_again_know_nobody() {
     let w = World::new();
     w.host("a.example", ()).rooms("muc.example");

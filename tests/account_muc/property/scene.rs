@@ -1,155 +1,41 @@
-//! Whatever happens in whatever order, the sessions end up knowing what the
-//! room knows: two accounts with three sessions each, a room that kicks,
-//! renames and restarts, sessions that come and go, links that break.
+//! The scene: who is in it, what happens to them, and how they are judged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::executor::block_on;
 use jid::{FullJid, Jid};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use tower_xmpp::account_muc::{AccountMuc, AccountMucLayer};
+use tower_xmpp::account_muc::{AccountMuc, SeatStore};
 use tower_xmpp::flow::Occupancy;
-use tower_xmpp::middleware::Shell;
-use tower_xmpp::stanza::{Kind, MessageType, Stanza, Type, ns};
 use tower_xmpp::store::MemorySeats;
-use tower_xmpp::testkit::{Session, WhileDown, World, xml};
+use tower_xmpp::testkit::{Session, World, xml};
 
-use super::house::ROOM;
+use super::super::house::ROOM;
+use super::client::Client;
+use super::step::Step;
+use super::watch::{Plant, Watch, layer, watched};
+use super::{ACCOUNTS, NICKS, RESOURCES};
 
-const ACCOUNTS: [&str; 2] = ["alice@a.example", "carol@a.example"];
-const RESOURCES: [&str; 3] = ["phone", "desk", "pad"];
-const NICKS: [&str; 3] = ["Ann", "Bea", "Cat"];
-
-/// Something happens. Numbers choose a session, or a nick, by their remainder.
-#[derive(Clone, Copy, Debug)]
-enum Step {
-    Joins(usize, usize),
-    Leaves(usize),
-    Renames(usize, usize),
-    Shows(usize),
-    Says(usize),
-    IsUnavailable(usize),
-    Closes(usize),
-    Hibernates(usize),
-    ComesBack(usize),
-    BobSays,
-    BobKicks(usize),
-    RoomsRestart,
-    LinkBreaks(u64, WhileDown),
-    TimePasses(u64),
-    Settles,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    let session = 0..6_usize;
-    let nick = 0..3_usize;
-    let down = prop_oneof![
-        Just(WhileDown::Wait),
-        Just(WhileDown::Bounce),
-        Just(WhileDown::Lose)
-    ];
-    prop_oneof![
-        6 => (session.clone(), nick.clone()).prop_map(|(s, n)| Step::Joins(s, n)),
-        3 => session.clone().prop_map(Step::Leaves),
-        2 => (session.clone(), nick.clone()).prop_map(|(s, n)| Step::Renames(s, n)),
-        1 => session.clone().prop_map(Step::Shows),
-        2 => session.clone().prop_map(Step::Says),
-        1 => session.clone().prop_map(Step::IsUnavailable),
-        1 => session.clone().prop_map(Step::Closes),
-        1 => session.clone().prop_map(Step::Hibernates),
-        2 => session.prop_map(Step::ComesBack),
-        2 => Just(Step::BobSays),
-        1 => nick.prop_map(Step::BobKicks),
-        1 => Just(Step::RoomsRestart),
-        1 => (1..90_u64, down).prop_map(|(s, d)| Step::LinkBreaks(s, d)),
-        1 => (1..120_u64).prop_map(Step::TimePasses),
-        3 => Just(Step::Settles),
-    ]
-}
-
-/// What a client that believes what it is told knows of the room.
-#[derive(Clone, Debug, Default)]
-struct Client {
-    /// It has asked to join since it was bound.
-    asked: bool,
-    /// It is in, under this nick.
-    own: Option<String>,
-    others: BTreeSet<String>,
-    alive: bool,
-    hibernates: bool,
-}
-
-impl Client {
-    fn hears(&mut self, session: &Session, stanza: &Stanza) {
-        let Some(from) = stanza.from().filter(|from| from.to_bare().as_str() == ROOM) else {
-            return;
-        };
-        match stanza.kind() {
-            Kind::Presence => self.is_shown(session, from, stanza),
-            Kind::Message if stanza.message_type() == MessageType::Groupchat => {
-                assert!(
-                    self.own.is_some(),
-                    "{session} hears a room that it is not in: {}",
-                    stanza.to_xml()
-                );
-            }
-            _ => {}
-        }
-    }
-
-    fn is_shown(&mut self, session: &Session, from: &Jid, presence: &Stanza) {
-        let nick = from.resource().map(ToString::to_string).unwrap_or_default();
-        let says = |code: &str| {
-            presence
-                .child("x", ns::MUC_USER)
-                .is_some_and(|x| x.children().any(|status| status.attr("code") == Some(code)))
-        };
-        let is_own = says("110") || self.own.as_ref() == Some(&nick);
-        match presence.type_() {
-            Some(Type::Error) => {}
-            Some(Type::Unavailable) if is_own && says("303") => self.own = Some(String::new()),
-            Some(Type::Unavailable) if is_own => {
-                self.own = None;
-                self.others.clear();
-            }
-            Some(Type::Unavailable) => {
-                self.others.remove(&nick);
-            }
-            _ => {
-                assert!(
-                    self.asked || self.own.is_some(),
-                    "{session} is shown a room that it has not joined: {}",
-                    presence.to_xml()
-                );
-                if is_own {
-                    self.others.remove(&nick);
-                    self.own = Some(nick);
-                } else {
-                    self.others.insert(nick);
-                }
-            }
-        }
-    }
-}
-
-struct Scene {
-    w: World,
+pub struct Scene {
+    pub w: World,
     layer: Arc<AccountMuc>,
+    store: Arc<MemorySeats>,
+    watch: Arc<Watch>,
+    plant: Plant,
     sessions: Vec<Session>,
     clients: Vec<Client>,
     bob: Session,
 }
 
 impl Scene {
-    fn new(seed: u64) -> Self {
+    pub fn new(seed: u64, plant: Plant) -> Self {
         let w = World::seeded(seed);
         let store = Arc::new(MemorySeats::default());
-        let feature = AccountMuc::new(store, Arc::new(w.entropy()));
-        let layer: AccountMucLayer = Shell::of(feature);
+        let watch = Arc::new(Watch::default());
+        let layer = layer(&w, &store);
         let feature = layer.feature().clone();
-        w.host("a.example", layer);
+        w.host("a.example", watched(layer, &watch, plant));
         w.host("b.example", ());
         w.rooms("muc.example");
         let bob = w.session("bob@b.example/x");
@@ -166,12 +52,15 @@ impl Scene {
             clients: vec![alive; sessions.len()],
             w,
             layer: feature,
+            store,
+            watch,
+            plant,
             sessions,
             bob,
         }
     }
 
-    fn happens(&mut self, step: Step) {
+    pub fn happens(&mut self, step: Step) {
         match step {
             Step::Joins(who, nick) => self.joins(who, NICKS[nick]),
             Step::Leaves(who) => {
@@ -226,8 +115,33 @@ impl Scene {
                      <item nick='{nick}' role='none'/></query></iq>"
                 ));
             }
+            Step::BobAffiliates(account, outcast) => {
+                let affiliation = if outcast { "outcast" } else { "none" };
+                let account = ACCOUNTS[account];
+                self.bob.send(xml!(
+                    "<iq to='{ROOM}' type='set' id='a'>\
+                     <query xmlns='http://jabber.org/protocol/muc#admin'>\
+                     <item jid='{account}' affiliation='{affiliation}'/></query></iq>"
+                ));
+            }
             Step::RoomsRestart => {
                 self.w.restart_rooms("muc.example");
+            }
+            Step::RoomsShutDown => {
+                self.w.shut_down_rooms("muc.example");
+            }
+            Step::ServerCrashes => self.server_crashes(),
+            Step::Errs(who) => {
+                for to in [ROOM.to_owned(), format!("{ROOM}/{}", NICKS[0])] {
+                    self.sends(
+                        who,
+                        &format!(
+                            "<message to='{to}' type='error' id='e'><error type='cancel'>\
+                             <service-unavailable \
+                             xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></message>"
+                        ),
+                    );
+                }
             }
             Step::LinkBreaks(seconds, down) => {
                 let lasting = Duration::from_secs(seconds);
@@ -302,6 +216,32 @@ impl Scene {
         }
     }
 
+    /// All that is left are the seats that were kept. Every client connects
+    /// anew, as does who hibernated.
+    fn server_crashes(&mut self) {
+        self.listen();
+        self.w.crash("a.example");
+        *self.watch.in_flight.lock().unwrap() = BTreeMap::new();
+        let layer = layer(&self.w, &self.store);
+        self.layer = layer.feature().clone();
+        block_on(self.layer.restore()).expect("memory does not fail");
+        let stack = watched(layer, &self.watch, self.plant);
+        self.w.start_again("a.example", stack);
+        for (session, client) in self.sessions.iter().zip(&mut self.clients) {
+            if client.alive {
+                session.binds_anew(&[]);
+            }
+            *client = Client {
+                alive: client.alive,
+                ..Client::default()
+            };
+        }
+        self.w.settle();
+        for session in &self.sessions {
+            session.take_all();
+        }
+    }
+
     /// What has come by the time that nothing moves any more.
     fn listen(&mut self) {
         for (session, client) in self.sessions.iter().zip(&mut self.clients) {
@@ -316,7 +256,7 @@ impl Scene {
 
     /// All that was broken is whole again, and everybody has had the time to
     /// find that out.
-    fn heals(&mut self) {
+    pub fn heals(&mut self) {
         for who in 0..self.sessions.len() {
             if self.clients[who].hibernates {
                 self.comes_back(who);
@@ -329,7 +269,44 @@ impl Scene {
         self.listen();
     }
 
-    fn judge(&mut self) {
+    /// Who leaves stays away, whatever is said in the room and however much
+    /// time passes.
+    pub fn everybody_leaves(&mut self) {
+        let mut left = BTreeSet::new();
+        for who in 0..self.sessions.len() {
+            if self.clients[who].own.is_some() {
+                left.insert(self.sessions[who].account());
+                self.sends(
+                    who,
+                    &format!("<presence to='{ROOM}/x' type='unavailable'/>"),
+                );
+            }
+        }
+        self.listen();
+        for _ in 0..3 {
+            self.bob.send(xml!(
+                "<message to='{ROOM}' type='groupchat'><body>hi</body></message>"
+            ));
+            self.w.advance(Duration::from_secs(20 * 60));
+            self.listen();
+        }
+        for account in left {
+            for (nick, held) in self.w.occupants(ROOM) {
+                let is_there = held.iter().any(|jid| *jid == account);
+                assert!(!is_there, "{account} has left and is there as {nick}");
+            }
+            let kept = block_on(self.store.list()).expect("memory does not fail");
+            assert!(
+                kept.iter().all(|seat| seat.account != account),
+                "{account} has left and means to be there: {kept:?}"
+            );
+        }
+    }
+
+    pub fn judge(&mut self) {
+        let violations = self.watch.violations.lock().unwrap();
+        assert!(violations.is_empty(), "{violations:?}");
+        drop(violations);
         let seats: BTreeMap<String, Vec<Jid>> = self.w.occupants(ROOM).into_iter().collect();
         let nicks: BTreeSet<&String> = seats.keys().collect();
         for jid in seats.values().flatten() {
@@ -366,85 +343,5 @@ impl Scene {
                 }
             }
         }
-    }
-}
-
-fn plays(seed: u64, steps: &[Step]) {
-    let mut scene = Scene::new(seed);
-    for step in steps {
-        scene.happens(*step);
-    }
-    scene.heals();
-    scene.judge();
-    scene.w.abandon();
-}
-
-/// Found by the test below, each a way in which somebody did not learn who is
-/// there, or who is not.
-#[test]
-fn what_once_went_wrong_goes_right() {
-    use Step::*;
-    let scenes: [&[Step]; 6] = [
-        // A restarted room takes what the account shows for a join.
-        &[Joins(0, 0), TimePasses(1), RoomsRestart, Shows(0)],
-        // A change of nick that nobody ever answers.
-        &[
-            Joins(4, 0),
-            TimePasses(1),
-            Renames(4, 1),
-            LinkBreaks(1, WhileDown::Lose),
-            RoomsRestart,
-        ],
-        // A room that was not reached when the account left has it still,
-        // under another nick.
-        &[
-            Joins(1, 1),
-            Settles,
-            Leaves(1),
-            LinkBreaks(1, WhileDown::Bounce),
-            Joins(0, 0),
-        ],
-        // The account gets a nick that somebody else had.
-        &[
-            Joins(3, 1),
-            Joins(1, 2),
-            RoomsRestart,
-            TimePasses(1),
-            Renames(1, 1),
-            Settles,
-            RoomsRestart,
-        ],
-        // What the room says of who leaves is lost.
-        &[
-            Joins(0, 0),
-            Joins(3, 1),
-            TimePasses(1),
-            LinkBreaks(1, WhileDown::Lose),
-            Leaves(3),
-            BobKicks(1),
-        ],
-        // Presence in the belief to be in the room, after a kick.
-        &[Joins(0, 0), Settles, BobKicks(0), Shows(0)],
-    ];
-    for scene in scenes {
-        for seed in 0..5 {
-            plays(seed, scene);
-        }
-    }
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig {
-        cases: 64,
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    })]
-
-    #[test]
-    fn in_the_end_every_session_knows_exactly_who_is_there(
-        seed in any::<u64>(),
-        steps in vec(step(), 1..40),
-    ) {
-        plays(seed, &steps);
     }
 }
