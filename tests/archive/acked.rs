@@ -1,10 +1,12 @@
 //! What an acknowledgement says about the archive.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tower_xmpp::archive::{Archive, ArchiveLayer};
 use tower_xmpp::stanza::ns;
-use tower_xmpp::testkit::{Carbon, World, xml};
+use tower_xmpp::store::MemoryArchive;
+use tower_xmpp::testkit::{Carbon, TroubledArchive, World, xml};
 
 use crate::shelf::{Shelf, stamp_of, stamps, token, two_hosts};
 
@@ -33,6 +35,50 @@ fn a_slow_commit_delays_acknowledgements_in_order_and_neither_routing_nor_other_
     t.here.commits.succeed();
     assert_eq!(t.phone.acked(), before + 2);
     t.w.finish();
+}
+
+#[test]
+fn a_slow_append_delays_what_its_session_sends_in_order_and_no_other_session() {
+    let w = World::new();
+    let store = TroubledArchive::new(Arc::new(MemoryArchive::default()));
+    let store = store
+        .slow(&w.delayed(Duration::from_secs(20)))
+        .only_for("alice@a.example".parse().expect("a bare JID"));
+    w.host(
+        "a.example",
+        ArchiveLayer::new(Arc::new(store), Arc::new(w.entropy())),
+    );
+    w.host("b.example", ());
+    let [phone, desk, carol] = [
+        "alice@a.example/phone",
+        "alice@a.example/desk",
+        "carol@a.example/x",
+    ]
+    .map(|jid| w.session(jid));
+    let bob = w.session("bob@b.example/x");
+    let before = phone.acked();
+    for id in ["m1", "m2"] {
+        phone.send(xml!(
+            "<message {TO_BOB} id='{id}'><body>hi</body></message>"
+        ));
+    }
+    // Who has nothing to archive, and who has an archive of its own, go on.
+    let (at_desk, at_carols) = (desk.acked(), carol.acked());
+    desk.send(xml!(
+        "<message {TO_BOB} id='d1'><active xmlns='http://jabber.org/protocol/chatstates'/></message>"
+    ));
+    carol.send(xml!("<message {TO_BOB} id='c1'><body>hi</body></message>"));
+    bob.expect("<message id='d1'/>");
+    bob.expect("<message id='c1'/>");
+    assert_eq!((desk.acked(), carol.acked()), (at_desk + 1, at_carols + 1));
+    bob.expect_nothing();
+    for (number, id) in ["m1", "m2"].into_iter().enumerate() {
+        assert_eq!(phone.acked(), before + u32::try_from(number).expect("few"));
+        w.advance(Duration::from_secs(20));
+        bob.expect(xml!("<message id='{id}'/>"));
+    }
+    assert_eq!(phone.acked(), before + 2);
+    w.finish();
 }
 
 #[test]

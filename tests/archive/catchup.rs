@@ -2,7 +2,9 @@
 //! chats. Two hosts, four clients; afterwards both clients of each side hold
 //! the same conversation, in the same order, nothing twice.
 
-use tower_xmpp::archive::computed_id;
+use std::sync::Arc;
+
+use tower_xmpp::archive::{Archive, computed_id};
 use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::stanza::{ElementRef, Stanza, ns};
 use tower_xmpp::testkit::{Session, World, xml};
@@ -45,8 +47,13 @@ impl Client {
 
     /// Takes in what came, originals and copies alike.
     fn hears(&mut self) {
+        let came = self.session.take_all();
+        self.takes_in(came);
+    }
+
+    fn takes_in(&mut self, came: Vec<Stanza>) {
         let account = self.session.account();
-        for stanza in self.session.take_all() {
+        for stanza in came {
             let wrapped = ["sent", "received"]
                 .iter()
                 .find_map(|name| stanza.child(name, ns::CARBONS));
@@ -112,6 +119,7 @@ fn read(message: ElementRef<'_>, account: &str) -> (String, String) {
 struct Scene {
     w: World,
     a: Shelf,
+    archive: Arc<Archive>,
     alice: [Client; 2],
     bob: [Client; 2],
 }
@@ -122,14 +130,22 @@ const BOB: &str = "bob@b.example";
 fn scene() -> Scene {
     let w = World::new();
     let (a, b) = (Shelf::default(), Shelf::default());
-    w.host("a.example", (a.layer(&w), ForkLayer::new()));
+    let layer = a.layer(&w);
+    let archive = layer.feature().clone();
+    w.host("a.example", (layer, ForkLayer::new()));
     w.host("b.example", (b.layer(&w), ForkLayer::new()));
     let clients = |account: &str| {
         ["phone", "desk"]
             .map(|resource| Client::new(w.session(&format!("{account}/{resource}")), None))
     };
     let (alice, bob) = (clients(ALICE), clients(BOB));
-    Scene { w, a, alice, bob }
+    Scene {
+        w,
+        a,
+        archive,
+        alice,
+        bob,
+    }
 }
 
 impl Scene {
@@ -268,4 +284,62 @@ fn what_is_newer_than_the_snapshot_of_bind_2_comes_live_and_what_is_older_from_t
     assert_eq!(named.bodies, ["2"]);
     phone.take_all();
     w.finish();
+}
+
+#[test]
+fn a_client_that_returns_with_bind_2_reads_up_to_the_snapshot_and_hears_the_rest() {
+    let mut s = scene();
+    s.alice[0].says(BOB, "1");
+    s.everybody_hears();
+    s.bob[1].says(ALICE, "2");
+    s.everybody_hears();
+    // Its session is lost, and cannot be resumed.
+    let previous = s.alice[1].token.clone();
+    let mut kept = std::mem::take(&mut s.alice[1].kept);
+    s.alice[1].session.lose();
+    for (number, next) in [("3", "4"), ("5", "6")] {
+        s.alice[0].says(BOB, number);
+        s.everybody_hears();
+        s.bob[0].says(ALICE, next);
+        s.everybody_hears();
+    }
+    // What the host does for Bind 2: carbons and token inline, then the ends.
+    let session = s.w.bind_with("alice@a.example/desk", &[ns::CARBONS]);
+    let token = s.archive.give_token(session.jid(), Some(&previous));
+    let account = session.account();
+    let ends = futures::executor::block_on(s.archive.metadata(&account)).expect("it reads");
+    let end = ends.child("end", ns::MAM).expect("an end");
+    let end = end.attr("id").expect("an ID").to_owned();
+    // The conversation goes on before the client has read anything.
+    s.bob[0].says(ALICE, "7");
+    s.w.settle();
+    s.alice[0].hears();
+    s.alice[0].says(BOB, "8");
+    s.w.settle();
+    // From the last that it knows up to the snapshot, and the snapshot itself;
+    // everything after it has come live.
+    let after = kept.last().expect("something").0.clone();
+    let set = format!("<max>100</max><after>{after}</after>");
+    let live = session.take_all();
+    let missed = query(&session, &[("before-id", &end)], &set);
+    let newest = query(&session, &[("ids", &end)], "");
+    for page in [missed, newest] {
+        assert!(page.is_complete());
+        kept.extend(page.ids.into_iter().zip(page.bodies));
+    }
+    s.alice[1] = Client {
+        session,
+        token,
+        sent: 0,
+        kept,
+    };
+    s.alice[1].takes_in(live);
+    s.everybody_hears();
+    // Nothing came in two ways.
+    let ids: std::collections::BTreeSet<_> = s.alice[1].kept.iter().collect();
+    assert_eq!(ids.len(), s.alice[1].kept.len());
+    // And what it says now, it knows the ID of.
+    s.alice[1].says(BOB, "9");
+    s.everybody_hears();
+    s.ends_with(&["1", "2", "3", "4", "5", "6", "7", "8", "9"]);
 }

@@ -124,6 +124,8 @@ fn hostile_ids_are_text_like_any_other() {
         ("&lt;&amp;&gt;&quot;", "<&>\""),
         ("alice@a.example/phone", "alice@a.example/phone"),
         ("&#233;", "é"),
+        ("\\0\\u0000%00", "\\0\\u0000%00"),
+        ("../../etc", "../../etc"),
     ] {
         says(&t, wire, "hi");
         assert_eq!(Some(copied(&t)), computed_id(&token, id), "{id}");

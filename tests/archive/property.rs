@@ -1,16 +1,19 @@
 //! What holds whatever anybody sends.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jid::{BareJid, Jid};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use tower_layer::Layer;
-use tower_xmpp::archive::ArchiveLayer;
-use tower_xmpp::flow::{Envelope, Route};
+use tower_xmpp::archive::{Archive, ArchiveLayer, Entry};
+use tower_xmpp::flow::{Envelope, Outcome, Route};
 use tower_xmpp::fork::ForkLayer;
+use tower_xmpp::middleware::{Fault, FromFn, Next, Shell, from_fn};
 use tower_xmpp::stanza::{ElementRef, Stanza, Time, ns};
 use tower_xmpp::testkit::World;
 use tower_xmpp::testkit::invariants::{Invariant, hold};
@@ -152,6 +155,91 @@ fn every_stamp_that_anybody_sees_is_of_one_archive_and_every_archive_has_each_me
         w.abandon();
         checked
     });
+}
+
+/// What entered for an account, as it stood on the way, and which tokens its
+/// own sessions and all sessions have.
+#[derive(Clone, Default)]
+struct Watched {
+    entered: Arc<Mutex<Vec<(BareJid, String)>>>,
+    tokens: Arc<Mutex<BTreeMap<String, BareJid>>>,
+}
+
+impl Watched {
+    /// Outside everything: whoever sends has asked for its token, and what is
+    /// for an account has left whoever sent it.
+    fn layer(
+        &self,
+        archive: Arc<Archive>,
+    ) -> Shell<FromFn<impl Fn(Envelope, Next) -> Passing + use<>>> {
+        let watched = self.clone();
+        from_fn("watched", move |envelope: Envelope, next: Next| {
+            if let Some(session) = envelope.route.session() {
+                let token = archive.give_token(session, None);
+                let mut tokens = watched.tokens.lock().expect("nobody panicked");
+                tokens.insert(token, session.to_bare());
+            }
+            if let (Route::ToAccount(account), Some(stanza)) =
+                (&envelope.route, envelope.as_stanza())
+            {
+                let mut entered = watched.entered.lock().expect("nobody panicked");
+                entered.push((account.clone(), stanza.to_xml()));
+            }
+            next.run(envelope).boxed()
+        })
+    }
+
+    /// Whose tokens stand in this, other than the account's own.
+    fn foreign(&self, account: &BareJid, text: &str) -> Vec<String> {
+        let tokens = self.tokens.lock().expect("nobody panicked");
+        let seen = tokens
+            .iter()
+            .filter(|(token, owner)| *owner != account && text.contains(*token));
+        seen.map(|(_, owner)| owner.to_string()).collect()
+    }
+}
+
+type Passing = BoxFuture<'static, Result<Outcome, Fault>>;
+
+#[test]
+fn whatever_is_sent_no_token_reaches_another_account_or_its_archive() {
+    let computed = std::cell::Cell::new(0);
+    hold(seed(), 500, |scene| {
+        let w = World::seeded(scene.seed);
+        let watched = Watched::default();
+        let shelves = ["a.example", "b.example"].map(|domain| {
+            let shelf = Shelf::default();
+            let archive = shelf.layer(&w);
+            let outer = watched.layer(archive.feature().clone());
+            w.host(domain, (outer, archive, ForkLayer::new()));
+            shelf
+        });
+        scene.play(&w);
+        for (account, xml) in &*watched.entered.lock().expect("nobody panicked") {
+            assert_eq!(watched.foreign(account, xml), [""; 0], "in {xml}");
+        }
+        for (shelf, account) in [
+            (&shelves[0], "alice@a.example"),
+            (&shelves[0], "bob@a.example"),
+            (&shelves[1], "carol@b.example"),
+        ] {
+            let account = account.parse().expect("a bare JID");
+            for Entry { row, .. } in shelf.of(&account) {
+                let wire = String::from_utf8_lossy(&row.stanza);
+                assert_eq!(watched.foreign(&account, &row.id), [""; 0], "{row:?}");
+                assert_eq!(watched.foreign(&account, &wire), [""; 0], "{row:?}");
+                computed.set(computed.get() + usize::from(!row.id.starts_with('-')));
+            }
+        }
+        let checked = w.check(&[Invariant::OwnArchiveIds]);
+        w.abandon();
+        checked
+    });
+    assert!(
+        computed.get() > 100,
+        "IDs are computed of tokens: {}",
+        computed.get()
+    );
 }
 
 /// Set `SEED` to try other scenes; a failure prints it.

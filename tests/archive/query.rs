@@ -272,10 +272,18 @@ fn bad_queries_are_refused_with_the_error_that_names_it() {
         ),
         (vec![("with", "@@")], "", "bad-request"),
         (vec![("start", "yesterday")], "", "bad-request"),
+        (vec![("", "")], "", "feature-not-implemented"),
         (vec![], "<max>-1</max>", "bad-request"),
+        (vec![], "<max>many</max>", "bad-request"),
+        (
+            vec![],
+            "<max>99999999999999999999999999</max>",
+            "bad-request",
+        ),
         (vec![], "<index>2</index>", "feature-not-implemented"),
         (vec![], "<before/><after>x</after>", "bad-request"),
         (vec![("after-id", &*long)], "", "item-not-found"),
+        (vec![("ids", "\u{2028}|'\"%_\\0")], "", "item-not-found"),
     ] {
         assert_eq!(
             refused(&t.desk, &fields, set),
@@ -318,6 +326,37 @@ fn a_page_is_bounded_in_messages_and_bytes_however_much_is_asked() {
     let none = query(&alice, &[], "<max>0</max>");
     assert!(none.ids.is_empty() && !none.is_complete());
     w.finish();
+}
+
+#[test]
+fn what_arrives_while_an_archive_is_read_waits_for_one_page_and_no_more() {
+    let (t, ids) = six();
+    let ask = |after: &str| {
+        t.phone.send(xml!(
+            "<iq type='set' id='{after}'><query xmlns='urn:xmpp:mam:2'>\
+             <set xmlns='http://jabber.org/protocol/rsm'><max>2</max><after>{after}</after></set>\
+             </query></iq>"
+        ));
+    };
+    // All pages are asked for, and a message comes while the first is sent.
+    ask(&ids[0]);
+    t.bob.send(xml!(
+        "<message to='{}' type='chat' id='live'><body>live</body></message>",
+        t.phone
+    ));
+    ask(&ids[2]);
+    let results = |came: &[Stanza]| {
+        came.iter()
+            .filter(|one| one.has_child("result", ns::MAM))
+            .count()
+    };
+    let came = t.phone.take_all();
+    let live = came.iter().position(|one| one.id() == Some("live"));
+    let before = &came[..live.expect("it came")];
+    assert!(results(before) <= 2, "{} before it", results(before));
+    assert_eq!(results(&came), 4);
+    t.desk.take_all();
+    t.w.finish();
 }
 
 #[test]
