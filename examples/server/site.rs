@@ -16,7 +16,8 @@ use super::complaints::Complaints;
 use super::figures;
 use super::rooms::Rooms;
 use super::services::offline::{self, Offline};
-use super::services::{self, pep::Bookmarked, private::Private, roster::Rosters};
+use super::services::pep::{Bookmarked, abroad::Abroad};
+use super::services::{self, private::Private, roster::Rosters};
 use super::sessions::Sessions;
 use super::storage::{Failed, Storage};
 use super::uplink::{self, Uplink};
@@ -27,6 +28,7 @@ pub struct Site {
     pub rosters: Rosters,
     pub private: Private,
     pub bookmarks: Arc<Bookmarked>,
+    pub abroad: Abroad,
     pub offline: Offline,
     pub rooms: Rooms,
     pub blocks: Lists,
@@ -50,6 +52,7 @@ impl Site {
             rosters: Rosters::load(storage.clone()).await?,
             private: Private::new(storage.clone()),
             bookmarks: Arc::new(Bookmarked::new(storage.clone())),
+            abroad: Abroad::default(),
             offline: Offline::new(storage.clone()),
             storage,
             uplink: None,

@@ -15,6 +15,7 @@ use super::archives::Doors;
 use super::away::{OfAccounts, OfRooms};
 use super::blocking;
 use super::random;
+use super::services::pep::abroad;
 use super::site::Site;
 use super::storage::Failed;
 
@@ -51,6 +52,9 @@ pub fn stack(
     let layers = ServiceBuilder::new()
         // Outside all: what is blocked is neither archived nor copied.
         .layer(blocking::layer(site.clone()))
+        // Asks clients of contacts elsewhere for their interests. Outside whatever
+        // takes in what is answered to accounts.
+        .layer(abroad::layer(site.clone()))
         // Accounts that rooms wake look whether they are still there. Outside the
         // layer that joins, which takes in what rooms answer to accounts.
         .layer(Shell::optional(of_accounts.push))

@@ -198,3 +198,75 @@ async fn what_does_not_fit_comes_back() {
     assert_eq!(condition(&error), Some(Condition::ResourceConstraint));
     alice.expect_nothing().await;
 }
+
+const CAPS: &str = "<c xmlns='http://jabber.org/protocol/caps' node='n' ver='v' hash='h'/>";
+
+/// Carol's client comes, is asked for its interests, and says nicks.
+async fn carol_comes(line: &mut Line) {
+    line.send(&format!(
+        "<presence from='carol@other.example/x' to='alice@example.org'>{CAPS}</presence>"
+    ))
+    .await;
+    let question = line.stanza().await;
+    assert_eq!(from(&question), "alice@example.org");
+    assert_eq!(question.payload().unwrap().attr("node"), Some("n#v"));
+    line.send(&format!(
+        "<iq type='result' id='{}' from='carol@other.example/x' to='alice@example.org'>\
+         <query xmlns='http://jabber.org/protocol/disco#info'>\
+         <feature var='http://jabber.org/protocol/nick+notify'/></query></iq>",
+        question.id().unwrap()
+    ))
+    .await;
+}
+
+fn nick(nick: &str) -> String {
+    super::pep::pubsub(&format!(
+        "<publish node='http://jabber.org/protocol/nick'><item id='current'>\
+         <nick xmlns='http://jabber.org/protocol/nick'>{nick}</nick></item></publish>"
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contacts_elsewhere_hear_of_what_they_are_interested_in() {
+    let other = Other::listen().await;
+    let server = other.server("").await;
+    let [mut line, _rooms] = other.lines().await;
+    let mut alice = Client::available(server.address(), "alice", "phone").await;
+    line.send("<presence from='carol@other.example' to='alice@example.org' type='subscribe'/>")
+        .await;
+    alice.stanza().await;
+    alice
+        .send("<presence to='carol@other.example' type='subscribed'/>")
+        .await;
+    line.stanza().await; // subscribed
+    line.stanza().await; // and here is Alice
+    alice.ask(&nick("Al")).await;
+
+    // With the first presence the last item comes, with the next no question.
+    carol_comes(&mut line).await;
+    let last = line.stanza().await;
+    assert_eq!(last.to().unwrap().as_str(), "carol@other.example/x");
+    assert!(last.to_xml().contains(">Al</nick>"), "{}", last.to_xml());
+    line.send(&format!(
+        "<presence from='carol@other.example/x' to='alice@example.org'>{CAPS}</presence>"
+    ))
+    .await;
+    line.expect_nothing("example.org").await;
+    alice.send(&nick("Ally")).await;
+    assert!(line.stanza().await.to_xml().contains(">Ally</nick>"));
+
+    // Who has gone is not written to, and neither is who is no contact.
+    line.send("<presence from='carol@other.example/x' to='alice@example.org' type='unavailable'/>")
+        .await;
+    line.send(&format!(
+        "<presence from='dan@other.example/x' to='alice@example.org'>{CAPS}</presence>"
+    ))
+    .await;
+    line.expect_nothing("example.org").await;
+    alice.send(&nick("Alice")).await;
+    alice.send(TO_CAROL).await;
+    assert!(line.stanza().await.has_child("body", ns::CLIENT));
+    // It comes again.
+    carol_comes(&mut line).await;
+    assert!(line.stanza().await.to_xml().contains(">Alice</nick>"));
+}

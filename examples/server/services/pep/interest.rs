@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 
 use jid::{BareJid, FullJid};
 use tower_xmpp::flow::Emit;
-use tower_xmpp::stanza::{Element, Stanza, Type, ns};
+use tower_xmpp::stanza::{Element, ElementRef, Stanza, Type, ns};
 
 use super::super::super::random;
 use super::super::super::site::Site;
@@ -26,26 +26,56 @@ pub struct Asked {
     id: Option<String>,
 }
 
-/// Asks a client what it is interested in, if its presence names
-/// capabilities that it was not asked about.
-pub fn ask(site: &Site, session: &FullJid, presence: &Stanza) -> Option<Emit> {
-    let caps = presence.child("c", ns::CAPS)?;
-    let about = format!("{}#{}", caps.attr("node")?, caps.attr("ver")?);
-    let known = site.sessions.get(session)?;
-    let mut standing = known.standing();
-    if standing.asked.about == about {
-        return None;
+impl Asked {
+    /// The question to a client whose presence names capabilities that it was
+    /// not asked about; without addresses yet.
+    pub fn ask(&mut self, presence: &Stanza) -> Option<Stanza> {
+        let caps = presence.child("c", ns::CAPS)?;
+        let about = format!("{}#{}", caps.attr("node")?, caps.attr("ver")?);
+        if self.about == about {
+            return None;
+        }
+        let id = random::id();
+        let query = Element::new("query", ns::DISCO_INFO).with_attr("node", &*about);
+        *self = Self {
+            about,
+            id: Some(id.clone()),
+        };
+        Some(Stanza::iq(Type::Get, &id).with_child(query))
     }
-    let id = random::id();
-    let query = Element::new("query", ns::DISCO_INFO).with_attr("node", &*about);
-    standing.asked = Asked {
-        about,
-        id: Some(id.clone()),
-    };
-    let question = Stanza::iq(Type::Get, &id)
+
+    /// Whether this is the answer.
+    pub fn awaits(&self, answer: &Stanza) -> bool {
+        self.id.is_some() && self.id.as_deref() == answer.id()
+    }
+
+    /// Takes the answer, if it is one: what the client is interested in.
+    pub fn answered(&mut self, answer: &Stanza) -> Option<BTreeSet<String>> {
+        if !self.awaits(answer) {
+            return None;
+        }
+        self.id = None;
+        let query = answer.child("query", ns::DISCO_INFO);
+        let query = query.filter(|_| !answer.is_error());
+        Some(
+            query
+                .into_iter()
+                .flat_map(ElementRef::children)
+                .filter_map(|feature| feature.attr("var")?.strip_suffix("+notify"))
+                .take(INTERESTS)
+                .map(str::to_owned)
+                .collect(),
+        )
+    }
+}
+
+/// Asks a client what it is interested in, if that is not known.
+pub fn ask(site: &Site, session: &FullJid, presence: &Stanza) -> Option<Emit> {
+    let known = site.sessions.get(session)?;
+    let question = known.standing().asked.ask(presence)?;
+    let question = question
         .with_from(session.to_bare())
-        .with_to(session.clone())
-        .with_child(query);
+        .with_to(session.clone());
     Some(Emit::copy(session.clone(), question))
 }
 
@@ -55,19 +85,10 @@ pub fn answered(site: &Site, session: &FullJid, answer: &Stanza) -> bool {
         return false;
     };
     let mut standing = known.standing();
-    if standing.asked.id.is_none() || standing.asked.id.as_deref() != answer.id() {
+    let Some(interests) = standing.asked.answered(answer) else {
         return false;
-    }
-    standing.asked.id = None;
-    standing.interests = match answer.child("query", ns::DISCO_INFO) {
-        Some(query) if !answer.is_error() => query
-            .children()
-            .filter_map(|feature| feature.attr("var")?.strip_suffix("+notify"))
-            .take(INTERESTS)
-            .map(str::to_owned)
-            .collect::<BTreeSet<_>>(),
-        _ => BTreeSet::new(),
     };
+    standing.interests = interests;
     !standing.interests.is_empty()
 }
 

@@ -14,9 +14,9 @@
 //!    in, its own account's and its contacts'.
 //! 5. Everything is bounded; see `shelf` and `node`.
 //!
-//! Deliberately, contacts on other servers are not notified: it would take
-//! asking each of their clients for its interests. They may fetch.
+//! Contacts on other servers are notified as well (see [`abroad`]).
 
+pub mod abroad;
 mod bookmarks;
 pub mod interest;
 pub mod legacy;

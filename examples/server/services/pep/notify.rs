@@ -1,5 +1,7 @@
 //! Who is told of what is published.
 
+use std::collections::BTreeSet;
+
 use jid::{BareJid, FullJid};
 use tower_xmpp::flow::Emit;
 use tower_xmpp::stanza::{Element, ElementRef, Stanza, Type, ns};
@@ -41,6 +43,9 @@ pub async fn all(
             for session in interest::of(site, &contact, node) {
                 emits.push(onward(site, message.clone().with_to(session)));
             }
+            for client in site.abroad.interested(account, &contact, node) {
+                emits.push(onward(site, message.clone().with_to(client)));
+            }
         }
     }
     Ok(emits)
@@ -62,25 +67,7 @@ pub async fn welcome(site: &Site, session: &FullJid) -> Result<Vec<Emit>, Failed
         if !is_own && !site.rosters.hears(&publisher, &account).await? {
             continue;
         }
-        let (of, interests) = (publisher.clone(), interests.clone());
-        let last = site.storage.run(move |db| {
-            let mut last = vec![];
-            for node in shelf::nodes(db, &of)? {
-                let config = shelf::node(db, &of, &node)?;
-                let is_sent = config.is_some_and(|config| {
-                    config.sends_last == SendsLast::OnSubscriptionAndPresence
-                        && (is_own || config.access != Access::Whitelist)
-                });
-                if is_sent && interests.contains(&node) {
-                    let newest = shelf::items(db, &of, &node)?.into_iter().next();
-                    last.extend(newest.map(|item| (node, item)));
-                }
-            }
-            Ok(last)
-        });
-        for (node, item) in last.await? {
-            let payload = item.xml.first_child().map(ElementRef::to_element);
-            let message = message(&publisher, items(&node, [(&*item.id, payload)]));
+        for message in last(site, &publisher, &interests, is_own).await? {
             let message = message.with_to(session.clone());
             emits.push(match is_own {
                 true => Emit::copy(session.clone(), message),
@@ -89,6 +76,37 @@ pub async fn welcome(site: &Site, session: &FullJid) -> Result<Vec<Emit>, Failed
         }
     }
     Ok(emits)
+}
+
+/// The events of the last items of those nodes in which somebody is
+/// interested, who is of the account itself or hears of its presence.
+pub async fn last(
+    site: &Site,
+    publisher: &BareJid,
+    interests: &BTreeSet<String>,
+    is_own: bool,
+) -> Result<Vec<Stanza>, Failed> {
+    let (of, interests) = (publisher.clone(), interests.clone());
+    let last = site.storage.run(move |db| {
+        let mut last = vec![];
+        for node in shelf::nodes(db, &of)? {
+            let config = shelf::node(db, &of, &node)?;
+            let is_sent = config.is_some_and(|config| {
+                config.sends_last == SendsLast::OnSubscriptionAndPresence
+                    && (is_own || config.access != Access::Whitelist)
+            });
+            if is_sent && interests.contains(&node) {
+                let newest = shelf::items(db, &of, &node)?.into_iter().next();
+                last.extend(newest.map(|item| (node, item)));
+            }
+        }
+        Ok(last)
+    });
+    let event = |(node, item): &(String, shelf::Item)| {
+        let payload = item.xml.first_child().map(ElementRef::to_element);
+        message(publisher, items(node, [(&*item.id, payload)]))
+    };
+    Ok(last.await?.iter().map(event).collect())
 }
 
 fn message(account: &BareJid, event: Element) -> Stanza {
