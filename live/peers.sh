@@ -8,6 +8,7 @@ theirs=peer.example
 #   peer_command      starts it
 #   stranger_command  starts it with another secret for our accounts than ours
 #   peer_ready        what it says once carol can log in, if that is not at once
+# Prosody's rooms begin locked, unless rooms_begin_locked=false.
 prepare_peer() { # prepare_peer prosody|ejabberd
     peer=$1
     peer_port=$(free_port)
@@ -41,10 +42,12 @@ component_ports = { $components }
 c2s_require_encryption = false
 allow_unencrypted_plain_auth = true
 authentication = "internal_hashed"
+gc = { mode = "generational" }
 modules_enabled = { "roster", "saslauth", "disco", "ping", "version", "carbons", "pep" }
 modules_disabled = { "s2s", "tls", "offline" }
 VirtualHost "$theirs"
 Component "rooms.$theirs" "muc"
+    muc_room_locking = ${rooms_begin_locked:-true}
 Component "$ours"
     component_secret = "$1"
 Component "rooms.$ours"
@@ -62,7 +65,7 @@ prepare_ejabberd() {
 #!/bin/sh
 export EJABBERD_CONFIG_PATH=\$1 EJABBERD_LOG_PATH=$peer_dir/ejabberd.log HOME=$peer_dir
 export ERL_LIBS=$(dirname "$(ls -d /usr/lib/*/ejabberd-* | head -n 1)") ERL_CRASH_DUMP=/dev/null
-exec erl -noinput -mnesia dir '"$peer_dir/mnesia"' -s ejabberd -eval \
+exec erl -noinput +sbwt none +sbwtdcpu none +sbwtdio none -mnesia dir '"$peer_dir/mnesia"' -s ejabberd -eval \
     'ejabberd_auth:try_register(<<"carol">>, <<"$theirs">>, <<"carol">>), io:format("$peer_ready~n").'
 END
     chmod +x "$peer_dir/start"
