@@ -8,8 +8,10 @@ from slixmpp.exceptions import PresenceError
 import check
 import pair
 from check import check as proves
-from client import WAIT, Client, answer, element, is_message, stanza_ids
+from client import WAIT, Client, answer, element, stanza_ids
 from occupant import USER, codes, configure, join, muc, said, self_ping
+
+TICKS = 20  # seconds for what the layer does by itself, at its next tick
 
 
 async def log_in(opts):
@@ -353,6 +355,34 @@ async def pam(w):
     await told(w.desk, room, "<part {}/>")
     await w.carol.presence(f"{room}/alice", "unavailable")
     await w.phone.presence(f"{room}/alice", "unavailable")
+
+
+async def bookmark(client, room, autojoin):
+    """Publishes a bookmark (XEP-0402)."""
+    iq = client.make_iq_set()
+    iq.xml.append(element(
+        "<pubsub xmlns='http://jabber.org/protocol/pubsub'><publish node='urn:xmpp:bookmarks:1'>"
+        f"<item id='{room}'><conference xmlns='urn:xmpp:bookmarks:1' autojoin='{autojoin}'>"
+        "<nick>alice</nick></conference></item></publish></pubsub>"))
+    assert await answer(iq) == "result"
+
+
+@proves("a bookmark with autojoin takes the account in and keeps it there; without, it leaves",
+        limit=60)
+async def bookmarks(w):
+    room = new_room(w.opts)
+    await join(w.carol, room, "carol")
+    await configure(w.carol, room)
+    await bookmark(w.phone, room, "true")
+    await w.carol.presence(f"{room}/alice", wait=TICKS)
+    for client in (w.phone, w.desk):
+        await join(client, room, "alice")
+        muc(client).leave_muc(room, "alice")
+        await client.presence(f"{room}/alice", "unavailable")
+    # It is there all the same.
+    assert await pair.pings(w.carol, f"{room}/alice") == "result"
+    await bookmark(w.desk, room, "false")
+    await w.carol.presence(f"{room}/alice", "unavailable", wait=TICKS)
 
 
 @proves("our server is killed and comes back: the seat is taken again, clients are served", limit=90)

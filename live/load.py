@@ -273,4 +273,5 @@ def main():
             out.write(json.dumps(found) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -13,9 +13,9 @@ prepare_peer() { # prepare_peer prosody|ejabberd
     peer=$1
     peer_port=$(free_port)
     components=$(free_port)
-    peer_dir=$scratch/$peer
+    # Each time a new one: Prosody keeps its rooms, and who is in them, when it ends.
+    peer_dir=$(mktemp -d "$scratch/$peer.XXXX")
     peer_ready=
-    mkdir -p "$peer_dir"
     "prepare_$peer"
 }
 

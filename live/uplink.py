@@ -230,8 +230,8 @@ async def back(w):
     await pair.linked(w.phone, w.carol)
     for client in (w.phone, w.desk, w.carol):
         client.inbox.clear()
-    for check in (from_there, to_there, their_room, our_room):
-        await check(w)
+    for again in (from_there, to_there, their_room, our_room):
+        await again(w)
     w.carol.send_presence(pstatus="back")
     await w.phone.receive("carol is back", lambda s: (
         s.name == "presence" and s["from"] == w.carol.boundjid and s["status"] == "back"))

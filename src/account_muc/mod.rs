@@ -113,6 +113,12 @@
 //!   messages to an account do; everything else with their own.
 //! * Fails closed: a session's stanza for a room is refused if the layer breaks.
 //!
+//! # What it saves
+//!
+//! A room sends one stanza to the account where it would send one to each of its
+//! clients, and is joined once: counted over an uplink to Prosody and ejabberd
+//! by `live/saving.sh`, with figures in `design/013-account-muc.md`.
+//!
 //! # What real rooms do differently
 //!
 //! Seen with Prosody 0.12.3 and ejabberd 23.01; `live/account_rooms.sh` plays it.
