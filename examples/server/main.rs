@@ -1,23 +1,33 @@
 //! An XMPP server, to run and to copy from. Whatever it does with a stanza is
 //! in [`stack`]; the rest is what any server needs around it.
 //!
+//! What a server's own author has to write is the second group; to read first.
+//! `examples/README.md` leads through it in four steps.
+//!
 //! ```text
-//! stream/     a client's connection: XML, login, limits, last words
-//! sasl/       the login itself
+//! stream/     a client's connection: XML, login, limits, last words; tls
+//! sasl/       the login itself; accounts: who may
+//! census      how many connections there are, and from where
+//!
 //! entrance    the one way in, for connections of any kind
-//! session     a client with a connection or, for a while, without one
 //! stack       the layers, in order
-//! seats       who sits in which room, for one of them
-//! blocking/   a layer of the server's own
 //! site        what the library asks of this server (`host::Host`)
-//! complaints  what has gone wrong already
-//! services/   what ends at the server: roster, presence, discovery …
+//! session     a client with a connection or, for a while, without one;
+//!             standing: what it told of itself; sessions: all of them
+//!
 //! archives    where the archives lie
+//! seats       who sits in which room, for the layer that joins rooms
 //! away/       layers for who is away from a room
-//! rooms       the chat rooms
+//! blocking/   a layer of the server's own
+//!
+//! services/   what ends at the server: roster, presence, discovery …
+//! rooms/      the chat rooms
 //! uplink/     the way to other servers, and theirs to this one
 //! storage/    what outlives the process
-//! server      starts and ends it all
+//!
+//! server      starts and ends it all; options: its command line
+//! figures     what an admin counts; complaints: what has gone wrong already
+//! random      chance, and clock time: what the library wants as arguments
 //! ```
 
 mod accounts;
@@ -40,6 +50,7 @@ mod session;
 mod sessions;
 mod site;
 mod stack;
+mod standing;
 mod storage;
 mod stream;
 pub(crate) mod tls;

@@ -1,17 +1,16 @@
 //! One session: a client that has bound a resource, with a connection or,
 //! for a while, without one.
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Instant;
 
-use jid::{FullJid, Jid};
+use jid::FullJid;
 use tokio::sync::{OnceCell, OwnedMutexGuard};
 use tower_xmpp::host::{Delivery, Handled, Outbox, Undelivered};
-use tower_xmpp::stanza::{Stanza, Time};
+use tower_xmpp::stanza::Time;
 
 use super::services::offline::{self, Loan, Position};
-use super::services::pep::interest::Asked;
+use super::standing::Standing;
 use super::stream::acks::{self, Acks, Full};
 use super::stream::queue::{Cut, Queue};
 use super::stream::words::Fault;
@@ -49,23 +48,6 @@ enum Link {
     /// Without a connection, until then (XEP-0198 §5).
     Hibernating(Instant),
     Over,
-}
-
-/// What a session told us about itself.
-#[derive(Default)]
-pub struct Standing {
-    /// The last presence it broadcast, with its priority, while it is available.
-    pub available: Option<(Stanza, i8)>,
-    /// To whom it sent presence besides (RFC 6121 §4.6).
-    pub directed: BTreeSet<Jid>,
-    /// It asked for the roster, and so hears of changes (RFC 6121 §2.1.6).
-    pub wants_roster: bool,
-    /// It asked whom the account blocks, and so hears of changes.
-    pub wants_blocks: bool,
-    /// The nodes of which it wants to hear (XEP-0163 §4.3.2).
-    pub interests: BTreeSet<String>,
-    /// What it was asked, to know that.
-    pub asked: Asked,
 }
 
 /// What is left of a session that is over.
@@ -392,15 +374,5 @@ impl State {
         if let Link::Connected(queue) = &self.link {
             let _ = queue.words(words);
         }
-    }
-}
-
-impl Standing {
-    pub fn is_available(&self) -> bool {
-        self.available.is_some()
-    }
-
-    pub fn priority(&self) -> Option<i8> {
-        self.available.as_ref().map(|(_, priority)| *priority)
     }
 }

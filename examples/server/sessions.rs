@@ -7,7 +7,8 @@ use std::sync::{Arc, RwLock};
 use jid::{BareJid, FullJid};
 use tower_xmpp::host::Availability;
 
-pub use super::session::{Session, Standing};
+pub use super::session::Session;
+pub use super::standing::Standing;
 
 /// How many sessions one account may have (RFC 6120 §7.6.2.1).
 const PER_ACCOUNT: usize = 64;
