@@ -109,8 +109,6 @@
 //! * MUC2-PAM sends rooms an ordinary join, MUC2's own is not spoken yet.
 //! * A room that cannot be joined for now is not forgotten if the account was
 //!   there before; what a session says meanwhile, the room refuses.
-//! * A private message reaches sessions with the account's bare JID as `to`, as
-//!   messages to an account do; everything else with their own.
 //! * Fails closed: a session's stanza for a room is refused if the layer breaks.
 //!
 //! # What it saves

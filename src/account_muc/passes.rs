@@ -213,6 +213,7 @@ impl AccountMuc {
             machine::Original::GoesOn => {}
             machine::Original::Reaches(sessions) => {
                 envelope.facts.reach = Reach::Only(sessions.to_vec());
+                envelope.facts.from_room = true;
             }
         }
         let outcome = next.run(envelope).await?;

@@ -15,6 +15,11 @@ use super::{Fate, Holders};
 pub struct Facts {
     /// Which sessions are to get the stanza; set outside the router, obeyed by it.
     pub reach: Reach,
+    /// A room, or somebody in it, says it to the account, which sits there for
+    /// the sessions of the [reach](Self::reach): each gets it under its own
+    /// address, as if it had joined by itself (XEP-0045 §7.4, §7.5). Set by the
+    /// layer that names them, obeyed by the router.
+    pub from_room: bool,
     /// Which sessions are to get a message besides, if the session that its
     /// `to` names is not there. Like a reach, set outside the router and
     /// obeyed by it: only there is it known who is connected.

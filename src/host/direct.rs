@@ -20,6 +20,8 @@ pub(super) struct Direct<'a> {
     pub holders: Option<Holders>,
     /// It lies in the account's archive already.
     pub archived: bool,
+    /// A room says it to an account that sits there for its sessions.
+    pub from_room: bool,
     pub stanza: &'a Stanza,
 }
 
@@ -118,12 +120,12 @@ impl Direct<'_> {
         }
     }
 
-    /// What a room says to an account reaches each session as if it had joined
-    /// by itself: under its own address (XEP-0045 §7.4). Everything else is
-    /// for whom it says.
+    /// What a room, or somebody in it, says to an account reaches each session
+    /// as if it had joined by itself: under its own address (XEP-0045 §7.4,
+    /// §7.5). Everything else is for whom it says.
     fn addressed(&self, session: &FullJid) -> Stanza {
         let stanza = self.stanza.clone();
-        let is_talk = stanza.message_type() == MessageType::Groupchat;
+        let is_talk = self.from_room || stanza.message_type() == MessageType::Groupchat;
         match self.reach {
             Reach::Only(_) if is_talk => stanza.with_to(session.clone()),
             _ => stanza,

@@ -328,6 +328,7 @@ impl<H: Host> Passes<H> {
             stand_ins: &[],
             holders: None,
             archived: false,
+            from_room: false,
             stanza: &placing.stanza,
         };
         match direct.place(&*self.host, account) {

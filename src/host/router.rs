@@ -70,6 +70,7 @@ impl<H: Host> Router<H> {
                 stand_ins: &envelope.facts.stand_ins,
                 holders: envelope.facts.holders.clone(),
                 archived: is_archived(envelope, account),
+                from_room: envelope.facts.from_room,
                 stanza,
             }
             .place(&*self.0, account),

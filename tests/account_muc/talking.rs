@@ -71,9 +71,11 @@ fn a_private_message_goes_in_the_accounts_name_and_is_copied_to_those_in_the_roo
     bob.send(xml!(
         "<message to='{ALICE}' type='chat' id='p2'><body>what?</body></message>"
     ));
+    // As if each had joined by itself.
     for session in [&phone, &desk] {
         session.expect(xml!(
-            "<message from='{BOB}' type='chat' id='p2'><body>what?</body></message>"
+            "<message from='{BOB}' to='{session}' type='chat' id='p2'>\
+             <body>what?</body></message>"
         ));
     }
     house.w.finish();
@@ -90,6 +92,23 @@ fn a_private_message_while_no_session_is_in_the_room_is_treated_like_any_other()
         "<message to='{ALICE}' type='chat' id='p1'><body>psst</body></message>"
     ));
     desk.expect("<message type='chat' id='p1'><body>psst</body></message>");
+    house.w.finish();
+}
+
+#[test]
+fn a_private_message_that_a_session_dies_with_is_treated_like_any_other() {
+    let house = House::new();
+    let (bob, [phone]) = together(&house, ["phone"]);
+    let [desk] = house.alice(["desk"]);
+    phone.withhold_acks().hibernate();
+    bob.send(xml!(
+        "<message to='{ALICE}' type='chat' id='p1'><body>psst</body></message>"
+    ));
+    desk.expect_nothing();
+    phone.expire();
+    desk.expect("<message from='room@muc.example/Bob' type='chat' id='p1'/>");
+    bob.expect("<presence><show>xa</show></presence>");
+    assert_eq!(house.seats().len(), 2);
     house.w.finish();
 }
 
