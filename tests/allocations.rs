@@ -4,6 +4,8 @@
 #[path = "../benches/parts/house.rs"]
 #[allow(dead_code, reason = "the benches use the rest")]
 mod house;
+#[path = "../benches/parts/room.rs"]
+mod room;
 #[path = "../benches/parts/seats.rs"]
 mod seats;
 
@@ -134,4 +136,36 @@ fn a_tick_looks_at_no_seat_where_nothing_is_due() {
 fn the_counter_counts() {
     let spent = measure(|| drop(std::hint::black_box(Box::new(1))));
     assert_eq!(spent.count_total, 1);
+}
+
+/// What a message costs a room with so many members who are away, when
+/// nothing has changed since the last.
+fn broadcast(away: usize, body: usize) -> (u64, u64) {
+    let mut room = room::room(room::Size {
+        occupants: 10,
+        registered: 10 + away,
+        targets: 10,
+    });
+    let first = room.said("first");
+    let _ = room.says(first);
+    room.host.sent();
+    let said = room.said(&"x".repeat(body));
+    let spent = measure(|| {
+        let outcome = room.says(said);
+        assert!(outcome.emits.is_empty(), "who is notified knows");
+    });
+    assert_eq!(room.host.sent(), 10 + away);
+    (spent.count_total, spent.bytes_total)
+}
+
+#[test]
+fn a_copy_for_who_is_away_costs_two_allocations_at_most_and_no_body() {
+    let (fewer, more) = (broadcast(100, 10), broadcast(1_100, 10));
+    let (count, bytes) = (more.0 - fewer.0, more.1 - fewer.1);
+    assert!(count <= 2 * 1_000, "{count} allocations for 1,000 copies");
+    assert!(bytes < 1_000 * 1_000, "{bytes} bytes for 1,000 copies");
+    // Ten thousand times as long, and the copies weigh the same.
+    let (light, heavy) = (broadcast(200, 10), broadcast(1_200, 100_000));
+    let base = broadcast(200, 100_000);
+    assert_eq!(more.1 - fewer.1, heavy.1 - base.1, "{light:?}");
 }

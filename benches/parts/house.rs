@@ -137,7 +137,7 @@ fn room_and_account(number: usize) -> (BareJid, BareJid) {
     )
 }
 
-fn entropy() -> Arc<dyn Entropy> {
+pub fn entropy() -> Arc<dyn Entropy> {
     let counter = AtomicU64::new(0);
     Arc::new(move |bytes: &mut [u8]| {
         let next = counter.fetch_add(1, Ordering::Relaxed);
