@@ -41,7 +41,6 @@ impl Stanza {
         let mut head = Head::new(self.kind());
         head.id = self.id().map(str::to_owned);
         head.from = jid(self.to());
-        head.to = jid(self.from());
-        Stanza::from_head(head)
+        Stanza::from_head(head, jid(self.from()))
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::error::ParseError;
 use super::fragment::{self, Fragment, Node};
-use super::head::Head;
+use super::head::{Address, Head};
 use super::limits::{Limit, Limits, StreamError};
 use super::scan::{Outer, Piece, Scan, Start};
 use super::types::Kind;
@@ -15,6 +15,7 @@ use super::{Stanza, dom, escape, ns};
 /// from the stanza's `<`.
 pub(super) struct Assembly {
     head: Head,
+    to: Option<Address>,
     depth: usize,
     origin: usize,
     /// Where the contents begin.
@@ -44,9 +45,10 @@ struct Span {
 impl Assembly {
     /// Begins with a start tag.
     pub(super) fn open(kind: Kind, start: Start, limits: &Limits) -> Self {
-        let mut head = Head::new(kind);
+        let (mut head, mut to) = (Head::new(kind), None);
         for attribute in start.attributes {
             head.read_attribute(
+                &mut to,
                 attribute.namespace.as_deref(),
                 &attribute.name,
                 attribute.value,
@@ -54,6 +56,7 @@ impl Assembly {
         }
         Assembly {
             head,
+            to,
             depth: start.depth,
             origin: start.start,
             inner: start.end - start.start,
@@ -115,7 +118,7 @@ impl Assembly {
     /// The stanza ends. `xml` is all of it.
     pub(super) fn finish(self, xml: &[u8]) -> Result<Stanza, StreamError> {
         let xml = std::str::from_utf8(xml).map_err(|_| StreamError::UnsupportedEncoding)?;
-        let mut stanza = Stanza::from_head(self.head);
+        let mut stanza = Stanza::from_head(self.head, self.to);
         // The last `<` begins the end tag, unless there is none.
         let xml = &xml[..xml.rfind('<').unwrap_or_default()];
         if xml.len() <= self.inner {

@@ -1,4 +1,5 @@
-//! The typed head: what the start tag of a stanza says.
+//! The typed head: what the start tag of a stanza says, but for `to`, in which
+//! the copies of one message differ: they share all the rest.
 
 use jid::Jid;
 
@@ -12,7 +13,6 @@ pub(super) struct Head {
     pub(super) kind: Kind,
     pub(super) type_: Option<Type>,
     pub(super) from: Option<Address>,
-    pub(super) to: Option<Address>,
     pub(super) id: Option<String>,
     pub(super) lang: Option<String>,
     pub(super) others: Vec<Attribute>,
@@ -76,19 +76,24 @@ impl Head {
             kind,
             type_: None,
             from: None,
-            to: None,
             id: None,
             lang: None,
             others: Vec::new(),
         }
     }
 
-    /// Takes an attribute as it was read.
-    pub(super) fn read_attribute(&mut self, namespace: Option<&str>, name: &str, value: String) {
+    /// Takes an attribute as it was read; `to` goes there.
+    pub(super) fn read_attribute(
+        &mut self,
+        to: &mut Option<Address>,
+        namespace: Option<&str>,
+        name: &str,
+        value: String,
+    ) {
         match (namespace, name) {
             (None, "type") => self.type_ = Some(Type::from(value.as_str())),
+            (None, "to") => *to = Some(Address::parse(&value)),
             (None, "from") => self.from = Some(Address::parse(&value)),
-            (None, "to") => self.to = Some(Address::parse(&value)),
             (None, "id") => self.id = Some(value),
             (Some(ns::XML), "lang") => self.lang = Some(value),
             _ => self.others.push(Attribute {
@@ -155,9 +160,9 @@ impl Head {
         }
     }
 
-    pub(super) fn write(&self, namespace: Option<&str>, out: &mut impl Out) {
+    pub(super) fn write(&self, to: Option<&Address>, namespace: Option<&str>, out: &mut impl Out) {
         self.write_without_to(namespace, out);
-        if let Some(to) = &self.to {
+        if let Some(to) = to {
             out.put(" to='");
             to.write(out);
             out.put("'");
@@ -165,18 +170,18 @@ impl Head {
     }
 
     /// About how long the tags are, short of escapes.
-    pub(super) fn len_estimate(&self) -> usize {
+    pub(super) fn len_estimate(&self, to: Option<&Address>) -> usize {
         // Tag names, `xmlns='jabber:client'`, the known attributes' names.
         const FRAME: usize = 96;
-        let address = |address: &Option<Address>| address.as_ref().map_or(0, |a| a.as_str().len());
+        let address = |address: Option<&Address>| address.map_or(0, |a| a.as_str().len());
         let others = self.others.iter().map(|other| {
             other.name.len()
                 + other.value.len()
                 + other.namespace.as_ref().map_or(8, |uri| uri.len() + 24)
         });
         FRAME
-            + address(&self.from)
-            + address(&self.to)
+            + address(self.from.as_ref())
+            + address(to)
             + self.id.as_ref().map_or(0, String::len)
             + self.lang.as_ref().map_or(0, String::len)
             + others.sum::<usize>()

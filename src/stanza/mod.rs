@@ -49,6 +49,8 @@ pub use self::write::{Form, Split};
 #[derive(Clone)]
 pub struct Stanza {
     head: Arc<Head>,
+    /// Apart from the head: a message to many is one head.
+    to: Option<Arc<Address>>,
     body: Option<Arc<Fragment>>,
     edits: Option<Arc<Edits>>,
 }
@@ -56,7 +58,7 @@ pub struct Stanza {
 impl Stanza {
     /// An empty stanza.
     pub fn new(kind: Kind) -> Self {
-        Stanza::from_head(Head::new(kind))
+        Stanza::from_head(Head::new(kind), None)
     }
 
     /// An empty message.
@@ -93,9 +95,10 @@ impl Stanza {
         assemble::parse(xml, limits)
     }
 
-    fn from_head(head: Head) -> Self {
+    fn from_head(head: Head, to: Option<Address>) -> Self {
         Stanza {
             head: Arc::new(head),
+            to: to.map(Arc::new),
             body: None,
             edits: None,
         }
@@ -173,7 +176,7 @@ impl Stanza {
 
     /// The recipient; None if the attribute is missing or no JID.
     pub fn to(&self) -> Option<&Jid> {
-        self.head.to.as_ref().and_then(Address::jid)
+        self.to.as_deref().and_then(Address::jid)
     }
 
     /// The `id` attribute.
@@ -198,7 +201,7 @@ impl Stanza {
 
     /// Sets or removes the recipient.
     pub fn set_to(&mut self, to: Option<Jid>) {
-        self.head_mut().to = to.map(Address::Jid);
+        self.to = to.map(|to| Arc::new(Address::Jid(to)));
     }
 
     /// Sets or removes the `id` attribute.
@@ -213,7 +216,7 @@ impl Stanza {
 
     /// Which address holds text that is no JID, the recipient's first.
     pub fn address_fault(&self) -> Option<AddressFault> {
-        match (&self.head.to, &self.head.from) {
+        match (self.to.as_deref(), &self.head.from) {
             (Some(Address::Faulty(_)), _) => Some(AddressFault::To),
             (_, Some(Address::Faulty(_))) => Some(AddressFault::From),
             _ => None,
@@ -238,7 +241,7 @@ impl Stanza {
 impl fmt::Debug for Stanza {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut tag = String::new();
-        self.head.write(None, &mut tag);
+        self.head.write(self.to.as_deref(), None, &mut tag);
         f.write_str(&tag)?;
         f.write_str(">")?;
         f.debug_list().entries(self.child_names()).finish()

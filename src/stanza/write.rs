@@ -136,7 +136,7 @@ impl Stanza {
     }
 
     pub(super) fn write_to(&self, out: &mut impl Out, namespace: Option<&str>) {
-        self.head.write(namespace, out);
+        self.head.write(self.to.as_deref(), namespace, out);
         self.write_contents(out);
     }
 
@@ -146,7 +146,7 @@ impl Stanza {
             (Some(body), None) => body.text.len(),
             _ => self.chunks().map(str::len).sum(),
         };
-        self.head.len_estimate() + contents
+        self.head.len_estimate(self.to.as_deref()) + contents
     }
 
     fn standalone_estimate(&self) -> usize {

@@ -29,9 +29,9 @@ impl TryFrom<&minidom::Element> for Stanza {
         if !ns::is_content(&content) {
             return Err(ParseError::NotAStanza);
         }
-        let mut head = Head::new(kind);
+        let (mut head, mut to) = (Head::new(kind), None);
         for ((namespace, name), value) in tree.attrs() {
-            head.read_attribute(namespace.as_namespace_name(), name, value.clone());
+            head.read_attribute(&mut to, namespace.as_namespace_name(), name, value.clone());
         }
         let mut text = String::new();
         let mut nodes = Vec::new();
@@ -43,7 +43,7 @@ impl TryFrom<&minidom::Element> for Stanza {
                 minidom::Node::Text(plain) => escape::text(plain, &mut text),
             }
         }
-        let mut stanza = Stanza::from_head(head);
+        let mut stanza = Stanza::from_head(head, to);
         if !text.is_empty() {
             stanza.body = Some(Fragment::new(text, nodes).into());
         }
