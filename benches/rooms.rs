@@ -14,7 +14,7 @@ mod house;
 mod room;
 
 use divan::{AllocProfiler, Bencher, black_box};
-use room::{LARGE, Size, room};
+use room::{Size, room};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -22,6 +22,13 @@ static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
 fn main() {
     divan::main();
 }
+
+/// What is measured.
+const LARGE: Size = Size {
+    occupants: 1_000,
+    registered: 5_000,
+    targets: 500,
+};
 
 const BODY: &str = "Shall we meet at the station, or would you rather come here first?";
 

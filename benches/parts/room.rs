@@ -30,13 +30,6 @@ pub struct Size {
     pub targets: usize,
 }
 
-/// What the room is measured with.
-pub const LARGE: Size = Size {
-    occupants: 1_000,
-    registered: 5_000,
-    targets: 500,
-};
-
 /// Everybody is elsewhere; what is sent there is counted and dropped.
 #[derive(Default)]
 pub struct Elsewhere(AtomicUsize);
