@@ -92,8 +92,8 @@ fn a_room_on_the_same_server_may_answer_within_the_join() {
     w.finish();
 }
 
-#[test]
-fn the_archive_id_of_the_sender_stays_out_of_the_room() {
+/// Alice's server archives what the layer gives it.
+fn archiving() -> World {
     let w = World::new();
     let entropy = Arc::new(w.entropy());
     let stack = ServiceBuilder::new()
@@ -108,6 +108,36 @@ fn the_archive_id_of_the_sender_stays_out_of_the_room() {
     w.host("a.example", stack);
     w.host("b.example", ());
     w.rooms("muc.example");
+    w
+}
+
+#[test]
+fn a_private_message_is_archived_once_for_all_sessions_in_the_room() {
+    let w = archiving();
+    let bob = w.session("bob@b.example/x");
+    bob.joins("room@muc.example/Bob");
+    let sessions = w.sessions("alice@a.example", ["phone", "desk"]);
+    for session in &sessions {
+        session.joins(ALICE);
+    }
+    bob.take_all();
+    bob.send(xml!(
+        "<message to='{ALICE}' type='chat' id='p'><body>psst</body></message>"
+    ));
+    let [first, second] = sessions.each_ref().map(|session| {
+        let heard = session.expect(
+            "<message id='p'>\
+             <stanza-id xmlns='urn:xmpp:sid:0' by='alice@a.example' id='$archived'/></message>",
+        );
+        heard["archived"].to_owned()
+    });
+    assert_eq!(first, second);
+    w.finish();
+}
+
+#[test]
+fn the_archive_id_of_the_sender_stays_out_of_the_room() {
+    let w = archiving();
     let bob = w.session("bob@b.example/x");
     bob.joins("room@muc.example/Bob");
     let phone = w.session("alice@a.example/phone");
