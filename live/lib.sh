@@ -174,12 +174,13 @@ judge() { # judge SECONDS NAME COMMAND…
 # All checks that any server at a host and port can be asked; see check.py for
 # the options.
 run_checks() {
+    # First: of a history it fetches the oldest page alone, and the others talk much.
+    judge 300 profanity "$python" "$live/profanity.py" "$@"
     judge 300 chat "$python" "$live/slixmpp_chat.py" "$@"
     judge 300 rooms "$python" "$live/slixmpp_room.py" "$@"
     judge 300 archive "$python" "$live/slixmpp_archive.py" "$@"
     judge 300 'bad input' "$python" "$live/raw_stream.py" "$@"
     judge 120 xmpp.js node "$live/xmppjs.mjs" "$@"
-    judge 300 profanity "$python" "$live/profanity.py" "$@"
 }
 
 # Converse over WebSocket, beside clients over TCP, at a fresh server: what it
