@@ -12,7 +12,7 @@ use futures::channel::oneshot;
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
 use tower_layer::Layer;
-use tower_xmpp::flow::{Emit, Envelope, Settled, Settling};
+use tower_xmpp::flow::{Emit, Envelope, Route, Settled, Settling};
 use tower_xmpp::host::{Conductor, Handled, Router, Settings, conduct};
 use tower_xmpp::middleware::{Next, from_fn};
 use tower_xmpp::stanza::Stanza;
@@ -28,13 +28,21 @@ struct Yard {
 
 impl Yard {
     fn new() -> Self {
+        Self::with(Settings::default())
+    }
+
+    fn with(settings: Settings) -> Self {
         let house = House::of(&[alice()]);
         let commits: Arc<Mutex<HashMap<String, oneshot::Sender<()>>>> = Arc::default();
         let open = commits.clone();
         let layer = from_fn("commits", move |envelope: Envelope, next: Next| {
             let open = open.clone();
             async move {
-                let id = envelope.as_stanza().and_then(Stanza::id).map(str::to_owned);
+                let id = envelope.as_stanza().and_then(Stanza::id);
+                let id = id.map(|id| match envelope.route {
+                    Route::ToAccount(_) => format!("{id} inward"),
+                    _ => id.to_owned(),
+                });
                 let mut outcome = next.run(envelope).await?;
                 let Some(id) = id else { return Ok(outcome) };
                 let (tell, told) = oneshot::channel();
@@ -50,7 +58,7 @@ impl Yard {
             }
         });
         let stack = layer.layer(Router::new(house.clone()));
-        let (conductor, drivers) = conduct(stack, house.clone(), Settings::default());
+        let (conductor, drivers) = conduct(stack, house.clone(), settings);
         let pool = LocalPool::new();
         for driver in drivers {
             pool.spawner().spawn_local(driver).unwrap();
@@ -64,7 +72,10 @@ impl Yard {
     }
 
     fn sends(&mut self, handled: &mut Handled, id: &str) {
-        let stanza = chat().with_id(id);
+        self.enters(handled, chat().with_id(id));
+    }
+
+    fn enters(&mut self, handled: &mut Handled, stanza: Stanza) {
         handled.enter(self.conductor.enter(from_alice(stanza)));
         self.pool.run_until_stalled();
     }
@@ -120,6 +131,22 @@ fn what_comes_of_it_is_in_the_queue_before_the_stanza_is_counted() {
     yard.commits("m1");
     assert_eq!(yard.house.ids(), ["about m1"]);
     assert_eq!(handled.next().now_or_never(), Some(1));
+}
+
+#[test]
+fn what_follows_for_an_account_of_ours_is_waited_for_if_that_is_wanted() {
+    for to_the_end in [false, true] {
+        let mut settings = Settings::default();
+        settings.to_the_end = to_the_end;
+        let (mut yard, mut handled) = (Yard::with(settings), Handled::new());
+        let to_oneself = chat().with_id("m1").with_to(alice().to_bare());
+        yard.enters(&mut handled, to_oneself);
+        assert_eq!(yard.house.ids(), ["m1"], "it is delivered");
+        yard.commits("m1");
+        assert_eq!(handled.count(), u32::from(!to_the_end));
+        yard.commits("m1 inward");
+        assert_eq!(handled.count(), 1);
+    }
 }
 
 #[test]

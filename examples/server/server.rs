@@ -124,7 +124,10 @@ impl Server {
         let of_accounts = away::of_accounts(switches, data, rooms.as_ref()).await?;
         let of_rooms = away::of_rooms(switches, data, &site).await?;
         let (stack, archive) = stack(site.clone(), rooms, store, of_accounts, of_rooms);
-        let (conductor, parts) = conduct(stack, site.clone(), Settings::default());
+        // What is acknowledged is safe, its recipient's archive included.
+        let mut settings = Settings::default();
+        settings.to_the_end = true;
+        let (conductor, parts) = conduct(stack, site.clone(), settings);
         site.conducted_by(conductor.clone());
         let mut drivers = JoinSet::new();
         for driver in parts {

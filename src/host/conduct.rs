@@ -64,6 +64,13 @@ pub struct Settings {
     /// How many passes may follow from one stanza in a chain, before what
     /// comes next is taken for a loop. Default 16.
     pub max_hops: u8,
+    /// Whether a stanza counts as [handled](Ticket::handled) only when all that
+    /// followed from it on this server is: a message to a local account when it
+    /// is in that account's archive, too. Then nothing that was acknowledged
+    /// (XEP-0198) is lost in a crash on its way to its recipient; and who sends
+    /// faster than its recipients' lanes go on is acknowledged as fast as these.
+    /// Default false: a stanza is handled when its own pass is.
+    pub to_the_end: bool,
 }
 
 /// The one entrance to a stack. Cloning it is cheap.
@@ -178,10 +185,10 @@ impl Conductor {
     }
 
     /// Enters what followed from a pass; this is allowed after closing.
-    pub(super) fn follow(&self, envelope: Envelope) {
+    pub(super) fn follow(&self, envelope: Envelope, ticket: Option<oneshot::Sender<Over>>) {
         self.push_job(Job {
             lane: lane_of(&envelope.route),
-            work: Work::Pass(envelope, None),
+            work: Work::Pass(envelope, ticket),
         });
     }
 
@@ -318,6 +325,7 @@ impl Default for Settings {
             shards: 1,
             lane_capacity: 10_000,
             max_hops: 16,
+            to_the_end: false,
         }
     }
 }

@@ -64,6 +64,7 @@ where
                 host,
                 conductor,
                 max_hops: settings.max_hops,
+                to_the_end: settings.to_the_end,
             }),
             shard,
             lane_capacity: settings.lane_capacity,

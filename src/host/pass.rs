@@ -26,6 +26,7 @@ pub(super) struct Passes<H> {
     pub(super) host: Arc<H>,
     pub(super) conductor: Conductor,
     pub(super) max_hops: u8,
+    pub(super) to_the_end: bool,
 }
 
 /// What a pass left behind, and who wants to know when it is over.
@@ -33,7 +34,27 @@ pub(super) struct Unsettled {
     at: Time,
     trail: Trail,
     settling: Few<Settling>,
+    following: Vec<oneshot::Receiver<Over>>,
     tell: oneshot::Sender<()>,
+}
+
+/// The passes that follow from one, if somebody wants to know when they are
+/// over.
+struct Following(Option<Vec<oneshot::Receiver<Over>>>);
+
+impl Following {
+    /// Nobody wants to know.
+    fn unknown() -> Self {
+        Self(None)
+    }
+
+    /// Another one follows.
+    fn begins(&mut self) -> Option<oneshot::Sender<Over>> {
+        let following = self.0.as_mut()?;
+        let (tell, told) = oneshot::channel();
+        following.push(told);
+        Some(tell)
+    }
 }
 
 #[derive(Debug, Error)]
@@ -59,18 +80,22 @@ impl<H: Host> Passes<H> {
         let (at, trail) = (envelope.at, envelope.trail.clone());
         let mut outcome = self.through(stack, envelope).await;
         self.contain(pass, || self.host.ended(pass, &outcome));
+        let is_awaited = self.to_the_end && ticket.is_some();
+        let mut following = Following(is_awaited.then(Vec::new));
         for emit in outcome.emits.split_off(0) {
-            self.carry_contained(at, &trail, emit).await;
+            self.carry_contained(at, &trail, emit, &mut following).await;
         }
         let settling = std::mem::take(&mut outcome.settling);
+        let following = following.0.unwrap_or_default();
         let (mut unsettled, mut settled) = (None, None);
-        if !settling.is_empty() {
+        if !settling.is_empty() || !following.is_empty() {
             let (tell, told) = oneshot::channel();
             settled = Some(told);
             unsettled = Some(Unsettled {
                 at,
                 trail,
                 settling,
+                following,
                 tell,
             });
         }
@@ -90,11 +115,22 @@ impl<H: Host> Passes<H> {
                 Ok(settled) => {
                     self.contain(pass, || self.host.settled(pass, &settled.incidents));
                     for emit in settled.emits {
-                        self.carry_contained(unsettled.at, &unsettled.trail, emit)
+                        let (at, trail) = (unsettled.at, &unsettled.trail);
+                        self.carry_contained(at, trail, emit, &mut Following::unknown())
                             .await;
                     }
                 }
                 Err(panic) => self.panicked(pass, &*panic),
+            }
+        }
+        for following in unsettled.following {
+            // One whose driver is gone is over, too.
+            if let Ok(Over {
+                settled: Some(settled),
+                ..
+            }) = following.await
+            {
+                let _ = settled.await;
             }
         }
         let _ = unsettled.tell.send(());
@@ -104,7 +140,8 @@ impl<H: Host> Passes<H> {
     pub(super) async fn carry_out(&self, at: Time, emits: Vec<Emit>) {
         for emit in emits {
             let trail = emit.trail.clone();
-            self.carry_contained(at, &trail, emit).await;
+            self.carry_contained(at, &trail, emit, &mut Following::unknown())
+                .await;
         }
     }
 
@@ -163,8 +200,14 @@ impl<H: Host> Passes<H> {
 
     /// One emit that cannot be carried out does not take the others with it:
     /// the original may be among them.
-    async fn carry_contained(&self, at: Time, parent: &Trail, emit: Emit) {
-        let carried = AssertUnwindSafe(self.carry(at, parent, emit));
+    async fn carry_contained(
+        &self,
+        at: Time,
+        parent: &Trail,
+        emit: Emit,
+        following: &mut Following,
+    ) {
+        let carried = AssertUnwindSafe(self.carry(at, parent, emit, following));
         if let Err(panic) = carried.catch_unwind().await {
             self.panicked(parent.pass, &*panic);
         }
@@ -184,7 +227,7 @@ impl<H: Host> Passes<H> {
     }
 
     /// Sends one emit of a pass that had this trail.
-    async fn carry(&self, at: Time, parent: &Trail, emit: Emit) {
+    async fn carry(&self, at: Time, parent: &Trail, emit: Emit, following: &mut Following) {
         let (by, fate, pass) = (emit.by, emit.fate, parent.pass);
         let holders = emit.holders;
         let delivery = |session: FullJid, stanza| Delivery {
@@ -224,7 +267,7 @@ impl<H: Host> Passes<H> {
                     Target::Sessions(sessions) => facts.reach = Reach::Only(sessions.to_vec()),
                     Target::Routing => {}
                 }
-                self.follow(at, trail, route, emit.stanza, facts);
+                self.follow(at, trail, route, emit.stanza, facts, following.begins());
             }
             (_, Target::Session(session)) => {
                 self.deliver(delivery(session, emit.stanza), parent).await;
@@ -240,12 +283,12 @@ impl<H: Host> Passes<H> {
             (_, Target::Audience { to, .. }) => {
                 for recipient in to.iter() {
                     let stanza = emit.stanza.clone().with_to(recipient.clone());
-                    self.place(placing(stanza), parent).await;
+                    self.place(placing(stanza), parent, following).await;
                 }
             }
             (_, Target::Routing) => {
                 let stanza = emit.stanza;
-                self.place(placing(stanza), parent).await;
+                self.place(placing(stanza), parent, following).await;
             }
         }
     }
@@ -265,12 +308,13 @@ impl<H: Host> Passes<H> {
                 stanza: original,
                 fate: Fate::Reroute,
             };
-            self.place(placing, parent).await;
+            let mut following = Following::unknown();
+            self.place(placing, parent, &mut following).await;
         }
     }
 
     /// Places a stanza without the stack, and the error that comes back for it.
-    async fn place(&self, mut placing: Placing, parent: &Trail) {
+    async fn place(&self, mut placing: Placing, parent: &Trail, following: &mut Following) {
         // An error is never answered, so the second round is the last.
         for _ in 0..2 {
             let Some(to) = placing.stanza.to() else {
@@ -279,13 +323,27 @@ impl<H: Host> Passes<H> {
             let placed = match self.host.place(to) {
                 Place::Account(account) if self.comes_from_outside(&placing.stanza, &account) => {
                     let (route, facts) = (Route::ToAccount(account), Facts::default());
-                    return self.follow(placing.at, parent, route, placing.stanza, facts);
+                    return self.follow(
+                        placing.at,
+                        parent,
+                        route,
+                        placing.stanza,
+                        facts,
+                        following.begins(),
+                    );
                 }
                 Place::Account(account) => self.to_account(&placing, &account).await,
                 // A room answers by broadcasting, which is for the stack.
                 Place::Room(room) => {
                     let (route, facts) = (Route::ToRoom(room), Facts::default());
-                    return self.follow(placing.at, parent, route, placing.stanza, facts);
+                    return self.follow(
+                        placing.at,
+                        parent,
+                        route,
+                        placing.stanza,
+                        facts,
+                        following.begins(),
+                    );
                 }
                 Place::Elsewhere => return self.host.send(placing.at, placing.stanza),
                 Place::Server(_) => return,
@@ -341,7 +399,15 @@ impl<H: Host> Passes<H> {
         }
     }
 
-    fn follow(&self, at: Time, trail: &Trail, route: Route, stanza: Stanza, facts: Facts) {
+    fn follow(
+        &self,
+        at: Time,
+        trail: &Trail,
+        route: Route,
+        stanza: Stanza,
+        facts: Facts,
+        ticket: Option<oneshot::Sender<Over>>,
+    ) {
         let mut next = Envelope::stanza(at, route, stanza);
         next.facts = facts;
         // An answer is for whoever asked, which may be a layer that had a hand
@@ -352,7 +418,7 @@ impl<H: Host> Passes<H> {
         }
         next.trail.pass = trail.pass;
         next.trail.hops = trail.hops.saturating_add(1);
-        self.conductor.follow(next);
+        self.conductor.follow(next, ticket);
     }
 }
 
