@@ -76,7 +76,7 @@ def lines_about(house, word):
 @proves("on a full disk messages flow, who asked is told, the log says it once; "
         "with room again they are archived again")
 def full(opts):
-    disk = Mount("-t", "tmpfs", "-o", "size=4m")
+    disk = Mount("-t", "tmpfs", "-o", "size=16m")
     ballast = disk.path / "ballast"
     with tempfile.TemporaryDirectory(prefix="disk-") as directory:
         directory = disk.path / "of" if disk.is_there else Path(directory)
