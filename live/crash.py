@@ -122,8 +122,7 @@ def drain(client):
         pass
 
 
-def play(opts, directory):
-    house = House(opts.server, directory / "data", [*WRITERS, "bob"])
+def play(opts, house, directory):
     moments = random.Random(opts.seed)
     writers = [Writer(name) for name in WRITERS]
     house.start()
@@ -178,11 +177,14 @@ def main():
     start = time.monotonic()
     sentence = f"what was acknowledged outlives {opts.rounds} crashes"
     with tempfile.TemporaryDirectory(prefix="crash-") as directory:
+        house = House(opts.server, Path(directory) / "data", [*WRITERS, "bob"])
         try:
-            writers, acked = play(opts, Path(directory))
+            writers, acked = play(opts, house, Path(directory))
         except (AssertionError, Closed, OSError) as error:
             print(f"FAIL crash: {sentence} (seed {opts.seed})\n     {error}", flush=True)
             raise
+        finally:
+            house.kill()
     assert acked > 0, "nothing was acknowledged: nothing was tried"
     sent = sum(writer.number for writer in writers)
     resent = sum(writer.resent for writer in writers)

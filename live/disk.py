@@ -82,7 +82,8 @@ def full(opts):
         directory = disk.path / "of" if disk.is_there else Path(directory)
         house = House(opts.server, directory / "data", ["alice", "bob"])
         # Where it is kept what was logged, there must be room.
-        house.log = Path(tempfile.mkdtemp(prefix="disk-")) / "log"
+        logs = tempfile.TemporaryDirectory(prefix="disk-")
+        house.log = Path(logs.name) / "log"
         directory.mkdir(exist_ok=True)
         try:
             alice, bob = fill(house, disk, ballast)
@@ -105,8 +106,8 @@ def full(opts):
                 client.socket.close()
             house.stop()
         finally:
-            if house.process.poll() is None:
-                house.kill()
+            house.kill()
+            logs.cleanup()
             disk.take_away()
 
 
@@ -161,8 +162,7 @@ def read_only(opts):
             is_as_told(alice, says(alice, bob, 40, 5), there)
             house.stop()
         finally:
-            if house.process and house.process.poll() is None:
-                house.kill()
+            house.kill()
             disk.take_away()
 
 

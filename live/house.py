@@ -61,8 +61,10 @@ class House:
                 select.select([], [], [], 0.01)
 
     def kill(self):
-        self.process.kill()
-        self.process.wait()
+        """If it runs."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
 
     def stop(self):
         self.process.terminate()
