@@ -1,5 +1,7 @@
 //! What is asked, what is worth a notification, what an answer means. Pure.
 
+use std::borrow::Cow;
+
 use jid::{BareJid, Jid};
 
 use crate::stanza::{
@@ -210,44 +212,57 @@ pub(super) fn notification(
     message: &Stanza,
     summary: &Summary,
 ) -> Stanza {
-    let mut fields = vec![("FORM_TYPE", SUMMARY.to_owned())];
-    if !target.is_direct() {
-        fields.push(("message-count", "1".to_owned()));
-    }
-    if let (true, Some(from)) = (summary.sender, message.from()) {
-        fields.push(("last-message-sender", from.to_string()));
-    }
-    if let (true, Some(body)) = (summary.body, message.body_text()) {
-        fields.push(("last-message-body", body));
-    }
-    let mut notification = Element::new("notification", ns::PUSH);
-    // A client needs to be told nothing: it asks the room.
-    if fields.len() > 1 {
-        let form = Element::new("x", ns::DATA_FORMS).with_attr("type", "form");
-        let form = fields.into_iter().fold(form, |form, (var, value)| {
-            let value = Element::new("value", ns::DATA_FORMS).with_text(&value);
-            let field = Element::new("field", ns::DATA_FORMS).with_attr("var", var);
-            form.with_child(field.with_child(value))
-        });
-        notification.push(form);
-    }
-    let mut publish = Element::new("publish", ns::PUBSUB);
+    let mut pubsub = RawXml::build("pubsub", ns::PUBSUB).open("publish", ns::PUBSUB);
     if let Some(node) = &target.node {
-        publish.set_attr("node", node);
+        pubsub = pubsub.attr("node", node);
     }
-    let item = Element::new("item", ns::PUBSUB).with_child(notification);
-    let mut pubsub = Element::new("pubsub", ns::PUBSUB).with_child(publish.with_child(item));
+    pubsub = pubsub
+        .open("item", ns::PUBSUB)
+        .open("notification", ns::PUSH);
+    if let Some(form) = summarised(target, message, summary) {
+        pubsub = pubsub.raw(&form);
+    }
+    pubsub = pubsub.close().close().close();
     let options = target.options.as_ref();
     if let Some(form) = options.and_then(|form| RawXml::parse(form.as_bytes()).ok()) {
         // Deliberately inside `<pubsub/>`, as XEP-0060 §7.1.5 has it; the
         // example of XEP-0357 shows it beside.
-        let options = Element::new("publish-options", ns::PUBSUB);
-        pubsub.push(options.with_child(form.view().to_element()));
+        pubsub = pubsub.open("publish-options", ns::PUBSUB).raw(&form);
     }
     Stanza::iq(Type::Set, id)
         .with_from(room.clone())
         .with_to(target.jid.clone())
-        .with_child(pubsub)
+        .with_child(pubsub.finish())
+}
+
+/// What a notification says of the message; nothing, if that is all: a client
+/// needs to be told nothing, it asks the room.
+fn summarised(target: &Target, message: &Stanza, summary: &Summary) -> Option<RawXml> {
+    let count = (!target.is_direct()).then(|| Cow::Borrowed("1"));
+    let sender = message.from().filter(|_| summary.sender);
+    let body = summary.body.then(|| message.body_text()).flatten();
+    let fields = [
+        ("message-count", count),
+        ("last-message-sender", sender.map(|it| it.as_str().into())),
+        ("last-message-body", body.map(Cow::Owned)),
+    ];
+    if fields.iter().all(|(_, value)| value.is_none()) {
+        return None;
+    }
+    let form = RawXml::build("x", ns::DATA_FORMS).attr("type", "form");
+    let typed = [("FORM_TYPE", Some(Cow::Borrowed(SUMMARY)))];
+    let fields = typed.into_iter().chain(fields);
+    let form = fields.fold(form, |form, (var, value)| match value {
+        Some(value) => form
+            .open("field", ns::DATA_FORMS)
+            .attr("var", var)
+            .open("value", ns::DATA_FORMS)
+            .text(&value)
+            .close()
+            .close(),
+        None => form,
+    });
+    Some(form.finish())
 }
 
 /// The value of a field in a form of publish-options.

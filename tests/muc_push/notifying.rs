@@ -189,7 +189,7 @@ fn sender_and_body_are_told_where_the_settings_say_so() {
     house.says("m1");
     let xml = house.sent.lock().unwrap()[0].to_xml();
     assert!(
-        xml.contains("tea@muc.example/Bob") && xml.contains("<value>hi</value>"),
+        xml.contains("tea@muc.example/Bob") && xml.contains(">hi</value>"),
         "{xml}"
     );
     house.w.finish();
