@@ -238,7 +238,7 @@ pub(super) fn notification(
 /// What a notification says of the message; nothing, if that is all: a client
 /// needs to be told nothing, it asks the room.
 fn summarised(target: &Target, message: &Stanza, summary: &Summary) -> Option<RawXml> {
-    let count = (!target.is_direct()).then(|| Cow::Borrowed("1"));
+    let count = (!target.is_direct()).then_some(Cow::Borrowed("1"));
     let sender = message.from().filter(|_| summary.sender);
     let body = summary.body.then(|| message.body_text()).flatten();
     let fields = [
