@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 /// For how long a writer is held back at most.
-const LATEST: Duration = Duration::from_millis(10);
+const LATEST: Duration = Duration::from_millis(20);
 
 tokio::task_local! {
     /// The writers that this driver holds back.

@@ -141,7 +141,9 @@ async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Qu
     negotiation.archives(entrance.has_archives());
     let logged_in = match terms.refused {
         Some(fault) => Err(Ending::Fault(fault)),
-        None => log_in(entrance, transport, queue, &mut negotiation).await,
+        // What comes once, here and below, is boxed: a connection that is
+        // silent for hours keeps no room for it.
+        None => Box::pin(log_in(entrance, transport, queue, &mut negotiation)).await,
     };
     match logged_in {
         Ok(Some(mut seat)) => {
@@ -150,7 +152,7 @@ async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Qu
             info!(session = %seat.session.jid(), why = %ending, "stream closed");
             // RFC 6120 §4.4: what it asked before is answered before the end.
             if matches!(ending, Ending::Closed) {
-                settle(&mut seat.handled).await;
+                Box::pin(settle(&mut seat.handled)).await;
                 // XEP-0198 §4: the client need not wonder what arrived.
                 if seat.session.has_acks() {
                     let _ = queue.words(&acks::answer(seat.handled.count()));
@@ -161,7 +163,7 @@ async fn converse<T: Transport>(terms: &Terms, transport: &mut T, queue: &Arc<Qu
                 Ending::Closed => End::Clean,
                 _ => End::Lost,
             };
-            entrance.leave(seat, how, ending.may_resume()).await;
+            Box::pin(entrance.leave(seat, how, ending.may_resume())).await;
         }
         Ok(None) => {
             queue.cut(Cut::Read);

@@ -60,7 +60,7 @@ pub(super) async fn talk<T: Transport>(
         is_pinged = false;
         let taken = match frame {
             Frame::Stanza(stanza) => talk.stanza(stanza).await,
-            Frame::Nonza(element) => talk.nonza(&element).await,
+            Frame::Nonza(element) => Box::pin(talk.nonza(&element)).await,
             Frame::Close => return Ending::Closed,
             _ => Err(Fault::UnsupportedStanzaType),
         };

@@ -44,7 +44,8 @@ impl Entry {
         };
         let (read, write) = socket.into_split();
         let inlet = Inlet::new(read, terms.entrance.limits());
-        let before = serve(&terms, inlet, Outlet(write)).await;
+        // Boxed, so that a stream that was secured is not kept room for.
+        let before = Box::pin(serve(&terms, inlet, Outlet(write))).await;
         let (Some((inlet, outlet)), Some(tls)) = (before, self.tls) else {
             return;
         };
@@ -55,7 +56,7 @@ impl Entry {
         };
         let limit = terms.entrance.limits().login_timeout;
         let secured = tokio::select! {
-            secured = timeout(limit, tls.accept(socket)) => secured,
+            secured = Box::pin(timeout(limit, tls.accept(socket))) => secured,
             () = terms.entrance.shutting_down() => return,
         };
         let socket = match secured {
@@ -66,7 +67,7 @@ impl Entry {
         terms.tls = Tls::Done;
         let (read, write) = tokio::io::split(socket);
         let inlet = Inlet::new(read, terms.entrance.limits());
-        serve(&terms, inlet, Outlet(write)).await;
+        Box::pin(serve(&terms, inlet, Outlet(write))).await;
     }
 }
 
