@@ -2,6 +2,8 @@
 
 use std::convert::Infallible;
 use std::future::{Ready, ready};
+use std::hint::black_box;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
@@ -32,9 +34,13 @@ pub const CHAT_304: &str = "<message xmlns='jabber:client' from='bob@b.example/d
     <active xmlns='http://jabber.org/protocol/chatstates'/>\
     <request xmlns='urn:xmpp:receipts'/></message>";
 
-/// A bottom that routes everything and does nothing.
+/// A bottom that routes everything and does nothing; like the router, not
+/// before it is polled.
 #[derive(Clone)]
 pub struct Nowhere;
+
+/// An envelope there.
+pub struct Routed(Envelope);
 
 /// A bottom that delivers everything to one session.
 #[derive(Clone)]
@@ -71,7 +77,7 @@ where
 }
 
 /// Every account is in a room with its phone.
-fn seats() -> AccountMucLayer {
+pub fn seats() -> AccountMucLayer {
     let layer = AccountMucLayer::new(Arc::new(MemorySeats::default()), entropy());
     let mut stack = layer.layer(Nowhere);
     for number in 0..ACCOUNTS {
@@ -228,14 +234,23 @@ pub fn sessions(count: usize) -> Vec<FullJid> {
 impl Service<Envelope> for Nowhere {
     type Response = Outcome;
     type Error = Infallible;
-    type Future = Ready<Result<Outcome, Infallible>>;
+    type Future = Routed;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, _: Envelope) -> Self::Future {
-        ready(Ok(Outcome::of(Original::Routed)))
+    fn call(&mut self, envelope: Envelope) -> Routed {
+        Routed(envelope)
+    }
+}
+
+impl Future for Routed {
+    type Output = Result<Outcome, Infallible>;
+
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        black_box(&self.0);
+        Poll::Ready(Ok(Outcome::of(Original::Routed)))
     }
 }
 

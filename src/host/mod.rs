@@ -67,4 +67,4 @@ pub use driver::Driver;
 pub use expire::expire;
 pub use handled::Handled;
 pub use outbox::Outbox;
-pub use router::Router;
+pub use router::{Router, Routing};

@@ -1,12 +1,14 @@
-use std::future::{Ready, ready};
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jid::{BareJid, Jid};
 use tower_service::Service;
 
 use crate::flow::{Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
-use crate::middleware::Pass;
 use crate::stanza::{AddressFault, Condition, Kind, Stanza, Time};
 
 use super::delivery::is_subscription;
@@ -146,30 +148,73 @@ fn on_this_server(route: Route, stanza: &Stanza) -> Placed {
 impl<H: Host> Service<Envelope> for Router<H> {
     type Response = Outcome;
     type Error = H::Error;
-    type Future = Pass<Ready<Result<Outcome, H::Error>>, H::Error>;
+    type Future = Routing<H>;
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), H::Error>> {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, envelope: Envelope) -> Self::Future {
+    #[inline]
+    fn call(&mut self, envelope: Envelope) -> Routing<H> {
+        Routing(Step::First(self.clone(), envelope))
+    }
+}
+
+/// An envelope at the bottom of the stack. Nothing is done with it before the
+/// first poll: until then layers hand two words on, not an outcome.
+#[must_use = "futures do nothing unless polled"]
+pub struct Routing<H: Host>(Step<H>);
+
+enum Step<H: Host> {
+    First(Router<H>, Envelope),
+    Waiting(Routed<H>),
+    Over,
+}
+
+type Routed<H> = BoxFuture<'static, Result<Outcome, <H as Host>::Error>>;
+
+impl<H: Host> Router<H> {
+    /// What became of the envelope, or what has to be waited for.
+    fn take(self, envelope: Envelope) -> Result<Outcome, Routed<H>> {
         let What::Stanza(stanza) = &envelope.what else {
-            return Pass::now(ready(Ok(Outcome::of(Original::Heard))));
+            return Ok(Outcome::of(Original::Heard));
         };
         match self.route(&envelope, stanza) {
-            Placed::Done(outcome) => Pass::now(ready(Ok(outcome))),
-            Placed::Serve => {
-                let host = self.0.clone();
-                Pass::later(async move { host.serve(envelope).await })
-            }
+            Placed::Done(outcome) => Ok(outcome),
+            Placed::Serve => Err(async move { self.0.serve(envelope).await }.boxed()),
             Placed::Keep(account) => {
-                let (host, stanza) = (self.0.clone(), stanza.clone());
-                let archived = is_archived(&envelope, &account);
-                Pass::later(
-                    async move { keep(&*host, &account, envelope.at, archived, &stanza).await },
-                )
+                let stanza = stanza.clone();
+                let (at, archived) = (envelope.at, is_archived(&envelope, &account));
+                Err(async move { keep(&*self.0, &account, at, archived, &stanza).await }.boxed())
             }
         }
+    }
+}
+
+impl<H: Host> Future for Routing<H> {
+    type Output = Result<Outcome, H::Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut waiting = match std::mem::replace(&mut self.0, Step::Over) {
+            Step::First(router, envelope) => match router.take(envelope) {
+                Ok(outcome) => return Poll::Ready(Ok(outcome)),
+                Err(waiting) => waiting,
+            },
+            Step::Waiting(waiting) => waiting,
+            // Whoever polls what is over waits in vain.
+            Step::Over => return Poll::Pending,
+        };
+        let polled = waiting.poll_unpin(cx);
+        if polled.is_pending() {
+            self.0 = Step::Waiting(waiting);
+        }
+        polled
+    }
+}
+
+impl<H: Host> std::fmt::Debug for Routing<H> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Routing")
     }
 }
 

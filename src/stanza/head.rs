@@ -1,6 +1,9 @@
 //! The typed head: what the start tag of a stanza says, but for `to`, in which
 //! the copies of one message differ: they share all the rest.
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use jid::Jid;
 
 use super::out::Out;
@@ -25,12 +28,32 @@ pub(super) enum Address {
     Faulty(Box<str>),
 }
 
+/// The recipient of a stanza.
+#[derive(Clone, Debug)]
+pub(super) enum To {
+    /// Set by us: most such stanzas are written before anybody clones them.
+    Own(Address),
+    /// Read: clones share it.
+    Shared(Arc<Address>),
+}
+
 /// An attribute that RFC 6120 does not define.
 #[derive(Clone, Debug)]
 pub(super) struct Attribute {
     pub(super) namespace: Option<Box<str>>,
     pub(super) name: Box<str>,
     pub(super) value: Box<str>,
+}
+
+impl Deref for To {
+    type Target = Address;
+
+    fn deref(&self) -> &Address {
+        match self {
+            To::Own(address) => address,
+            To::Shared(address) => address,
+        }
+    }
 }
 
 impl Address {

@@ -31,7 +31,7 @@ use self::children::Edits;
 pub use self::fragment::NsSet;
 
 use self::fragment::Fragment;
-use self::head::{Address, Head};
+use self::head::{Address, Head, To};
 
 pub use self::element::{Element, ElementRef, NodeRef};
 pub use self::error::{Condition, ErrorType, ParseError, StanzaError, UnknownCondition};
@@ -44,13 +44,14 @@ pub use self::write::{Form, Split};
 
 /// A stanza: a typed head over a body that all its copies share, plus edits.
 ///
-/// Cloning costs three reference counts. Children are bytes until somebody
+/// Cloning costs three reference counts, and a copy of a recipient that was set
+/// rather than read. Children are bytes until somebody
 /// looks into one; writing copies those bytes.
 #[derive(Clone)]
 pub struct Stanza {
     head: Arc<Head>,
     /// Apart from the head: a message to many is one head.
-    to: Option<Arc<Address>>,
+    to: Option<To>,
     body: Option<Arc<Fragment>>,
     edits: Option<Arc<Edits>>,
 }
@@ -76,6 +77,38 @@ impl Stanza {
         Stanza::new(Kind::Iq).with_type(type_).with_id(id)
     }
 
+    /// An empty stanza of this type, from one address to another: cheaper than
+    /// setting one after the other.
+    ///
+    /// ```
+    /// use tower_xmpp::stanza::{Kind, Stanza, Type};
+    ///
+    /// let (bob, alice): (jid::Jid, jid::Jid) = ("bob@b.example/x".parse()?, "alice@a.example".parse()?);
+    /// let message = Stanza::between(Kind::Message, Some(Type::Chat), bob, alice);
+    /// assert_eq!(
+    ///     message.to_xml(),
+    ///     "<message xmlns='jabber:client' from='bob@b.example/x' type='chat' to='alice@a.example'/>"
+    /// );
+    /// # Ok::<(), jid::Error>(())
+    /// ```
+    #[inline]
+    pub fn between(
+        kind: Kind,
+        type_: Option<Type>,
+        from: impl Into<Jid>,
+        to: impl Into<Jid>,
+    ) -> Self {
+        let mut head = Head::new(kind);
+        head.type_ = type_;
+        head.from = Some(Address::Jid(from.into()));
+        Stanza {
+            head: Arc::new(head),
+            to: Some(To::Own(Address::Jid(to.into()))),
+            body: None,
+            edits: None,
+        }
+    }
+
     /// Reads one stanza that stands alone. Without `xmlns` it stands in
     /// `jabber:client`; every prefix must be declared inside. The default
     /// [`Limits`] apply.
@@ -98,7 +131,7 @@ impl Stanza {
     fn from_head(head: Head, to: Option<Address>) -> Self {
         Stanza {
             head: Arc::new(head),
-            to: to.map(Arc::new),
+            to: to.map(|to| To::Shared(Arc::new(to))),
             body: None,
             edits: None,
         }
@@ -201,7 +234,7 @@ impl Stanza {
 
     /// Sets or removes the recipient.
     pub fn set_to(&mut self, to: Option<Jid>) {
-        self.to = to.map(|to| Arc::new(Address::Jid(to)));
+        self.to = to.map(|to| To::Own(Address::Jid(to)));
     }
 
     /// Sets or removes the `id` attribute.

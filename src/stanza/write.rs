@@ -91,11 +91,10 @@ impl Stanza {
         let Some((name, namespace)) = around.first() else {
             return self.as_raw();
         };
-        let tags: usize = around
-            .iter()
-            .map(|(name, namespace)| 2 * name.len() + namespace.len() + "< xmlns=''></>".len())
-            .sum();
-        let mut text = String::with_capacity(self.standalone_estimate() + tags);
+        // Two tags of a short name and a namespace; should they be longer, the
+        // text grows.
+        const TAGS: usize = 64;
+        let mut text = String::with_capacity(self.standalone_estimate() + TAGS * around.len());
         for (name, namespace) in around {
             text.put("<");
             text.put(name);

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures::TryFutureExt;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use jid::{BareJid, FullJid, Jid};
 use tower_service::Service;
 
-use crate::flow::{Envelope, Incident, Outcome, PassId, What};
+use crate::flow::{Emit, Envelope, Incident, Outcome, PassId, What};
 use crate::host::{Availability, Delivery, Host, Place, Router, Undelivered};
-use crate::middleware::Pass;
 use crate::stanza::{Stanza, Time};
 
 use super::faults::Injected;
@@ -48,31 +48,36 @@ impl Bottom {
 impl Service<Envelope> for Bottom {
     type Response = Outcome;
     type Error = Injected;
-    type Future = <Router<Server> as Service<Envelope>>::Future;
+    type Future = BoxFuture<'static, Result<Outcome, Injected>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Injected>> {
         self.router.poll_ready(cx)
     }
 
     fn call(&mut self, envelope: Envelope) -> Self::Future {
-        // `Host::send` is not told which pass sends; the router sends within
-        // this call.
-        let pass = envelope.trail.pass;
-        let mut state = self.server.core.lock();
-        state.hosts[self.server.index].sending = pass;
-        state.room_has_said(self.server.index, &envelope);
-        let looping = envelope
-            .as_stanza()
-            .and_then(|stanza| state.looping(&envelope.route, stanza));
-        drop(state);
-        let passing = self.router.call(envelope);
-        match looping {
-            None => passing,
-            Some(emit) => {
-                let passed = passing.map_ok(|outcome| outcome.with(emit));
-                Pass::later(passed)
-            }
+        let mut bottom = self.clone();
+        async move {
+            let looping = bottom.notes(&envelope);
+            let outcome = bottom.router.call(envelope).await?;
+            Ok(match looping {
+                Some(emit) => outcome.with(emit),
+                None => outcome,
+            })
         }
+        .boxed()
+    }
+}
+
+impl Bottom {
+    /// Notes what is about to be routed. What is planted to loop is returned.
+    fn notes(&self, envelope: &Envelope) -> Option<Emit> {
+        let mut state = self.server.core.lock();
+        // `Host::send` is not told which pass sends; the router sends when it
+        // is first polled, which is next.
+        state.hosts[self.server.index].sending = envelope.trail.pass;
+        state.room_has_said(self.server.index, envelope);
+        let stanza = envelope.as_stanza()?;
+        state.looping(&envelope.route, stanza)
     }
 }
 
