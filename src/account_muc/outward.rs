@@ -10,7 +10,7 @@ use super::machine::{Join, Reply, Wanted, priority, shown};
 #[derive(Debug)]
 pub(super) enum Sent {
     /// To join a room (XEP-0045 §7.2).
-    Join(Join),
+    Join(Box<Join>),
     /// To show something there, or to have another nick (§7.6, §7.7).
     Shows(FullJid),
     /// To leave it (§7.14).
@@ -45,7 +45,7 @@ fn presence(session: &FullJid, stanza: &Stanza, at: Time) -> Sent {
     };
     match (stanza.type_(), to.try_as_full()) {
         (None, Ok(occupant)) => match stanza.child("x", ns::MUC) {
-            Some(x) => Sent::Join(Join {
+            Some(x) => Sent::Join(Box::new(Join {
                 session: session.clone(),
                 occupant: occupant.clone(),
                 password: x.child("password", ns::MUC).map(ElementRef::text),
@@ -53,7 +53,7 @@ fn presence(session: &FullJid, stanza: &Stanza, at: Time) -> Sent {
                 presence: shown(stanza),
                 priority: priority(stanza),
                 reply: Reply::Presence(stanza.id().map(str::to_owned)),
-            }),
+            })),
             None => Sent::Shows(occupant.clone()),
         },
         (Some(Type::Unavailable), _) => Sent::Leaves,
@@ -106,7 +106,7 @@ fn pam(session: &FullJid, iq: &Stanza) -> Sent {
     let Ok(occupant) = room.with_resource_str(nickname) else {
         return Sent::Faulty(Condition::JidMalformed);
     };
-    Sent::Join(Join {
+    Sent::Join(Box::new(Join {
         session: session.clone(),
         occupant,
         password: join.child("password", ns::MUC2).map(ElementRef::text),
@@ -114,7 +114,7 @@ fn pam(session: &FullJid, iq: &Stanza) -> Sent {
         presence: Stanza::presence(),
         priority: 0,
         reply: Reply::Request(iq.clone().with_from(session.clone())),
-    })
+    }))
 }
 
 /// What an account is called where nobody says.

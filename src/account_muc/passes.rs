@@ -92,7 +92,9 @@ impl AccountMuc {
             Sent::Join(join) => {
                 let room = join.occupant.clone();
                 self.desk
-                    .take_over(at, account, &room, |machine, turn| machine.join(turn, join))
+                    .take_over(at, account, &room, |machine, turn| {
+                        machine.join(turn, *join)
+                    })
                     .await
             }
             sent => {

@@ -101,10 +101,7 @@ impl Host for Server {
     }
 
     fn deliver(&self, delivery: Delivery) -> Result<(), Undelivered> {
-        self.core
-            .lock()
-            .deliver(self.index, delivery)
-            .map_err(|delivery| Undelivered(Box::new(delivery)))
+        self.core.lock().deliver(self.index, delivery)
     }
 
     fn send(&self, _: Time, stanza: Stanza) {

@@ -6,7 +6,7 @@ use jid::{BareJid, DomainPart, FullJid, Jid};
 
 use crate::csi::Parcel;
 use crate::flow::{Envelope, Event, PassId, Route};
-use crate::host::{Availability, Conductor, Delivery, Handled, Outbox};
+use crate::host::{Availability, Conductor, Delivery, Handled, Outbox, Undelivered};
 use crate::stanza::{Stanza, Time};
 
 use super::chance::Chance;
@@ -220,9 +220,9 @@ impl State {
 
     /// Puts a delivery into its session's outbox, and lets the client read.
     /// It comes back if there is no such session.
-    pub(super) fn deliver(&mut self, host: usize, delivery: Delivery) -> Result<(), Delivery> {
+    pub(super) fn deliver(&mut self, host: usize, delivery: Delivery) -> Result<(), Undelivered> {
         if self.seat(&delivery.session).is_none() {
-            return Err(delivery);
+            return Err(Undelivered(Box::new(delivery)));
         }
         for delivery in self.spoil(host, delivery) {
             self.enqueue(host, delivery);
