@@ -71,12 +71,20 @@ fn dispatched(sessions: usize) -> u64 {
         let said = seats::said("alice", number);
         assert!(stack.call(said).now_or_never().is_some());
     }
-    let said = seats::said("alice", 100);
-    let spent = measure(|| {
-        let outcome = stack.call(said).now_or_never().expect("nothing waits");
-        assert!(outcome.expect("nothing breaks").emits.is_empty());
-    });
-    spent.count_total
+    // Now and then a table makes room, at moments that hang on its hasher: the
+    // most frequent figure is that of a message.
+    let mut spent: Vec<_> = (100..131)
+        .map(|number| {
+            let said = seats::said("alice", number);
+            let spent = measure(|| {
+                let outcome = stack.call(said).now_or_never().expect("nothing waits");
+                assert!(outcome.expect("nothing breaks").emits.is_empty());
+            });
+            spent.count_total
+        })
+        .collect();
+    spent.sort_unstable();
+    spent[spent.len() / 2]
 }
 
 #[test]

@@ -93,7 +93,7 @@ impl AccountMuc {
                 let room = join.occupant.clone();
                 self.desk
                     .take_over(at, account, &room, |machine, turn| {
-                        machine.join(turn, *join)
+                        machine.join(turn, *join);
                     })
                     .await
             }
