@@ -106,6 +106,25 @@ free_port() {
     python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'
 }
 
+# What every configuration of Prosody here says: a folder of its own, loopback alone,
+# no other servers. The rest stands below it.
+prosody_base() { # prosody_base FOLDER PORT [COMPONENT-PORT]
+    cat <<END
+pidfile = "$1/prosody.pid"
+data_path = "$1"
+run_as_root = true
+interfaces = { "127.0.0.1" }
+c2s_ports = { $2 }
+c2s_direct_tls_ports = {}
+s2s_ports = {}
+component_ports = { ${3:-} }
+c2s_require_encryption = false
+allow_unencrypted_plain_auth = true
+authentication = "internal_hashed"
+modules_disabled = { "s2s", "tls", "offline" }
+END
+}
+
 # Starts a server in the background and waits until its port accepts.
 start_server() { # start_server NAME PORT COMMAND…
     local name=$1 port=$2

@@ -29,22 +29,11 @@ prepare_prosody() {
 }
 
 prosody_config() { # prosody_config SECRET
+    prosody_base "$peer_dir" "$peer_port" "$components"
     cat <<END
-pidfile = "$peer_dir/prosody.pid"
-data_path = "$peer_dir"
 log = { info = "*console" }
-run_as_root = true
-interfaces = { "127.0.0.1" }
-c2s_ports = { $peer_port }
-c2s_direct_tls_ports = {}
-s2s_ports = {}
-component_ports = { $components }
-c2s_require_encryption = false
-allow_unencrypted_plain_auth = true
-authentication = "internal_hashed"
 gc = { mode = "generational" }
 modules_enabled = { "roster", "saslauth", "disco", "ping", "version", "carbons", "pep" }
-modules_disabled = { "s2s", "tls", "offline" }
 VirtualHost "$theirs"
 Component "rooms.$theirs" "muc"
     muc_room_locking = ${rooms_begin_locked:-true}
@@ -126,4 +115,48 @@ judge_account_rooms() { # judge_account_rooms prosody|ejabberd ARGUMENT…
     prepare_peer "$1"
     shift
     judge_pair 300 "rooms of $peer" account_rooms.py "--account-rooms --data $peer_dir/ours" "$@"
+}
+
+# The example `rooms` as a component of Debian's Prosody, beside the example server:
+# members who are away are users of Prosody and of our server. Prosody's server
+# refuses what rooms write to them, ours archives it; the rooms are killed and back.
+judge_away() { # judge_away ARGUMENT…
+    local port components own dir=$scratch/away
+    need_package prosody prosody
+    port=$(free_port)
+    components=$(free_port)
+    own=$(free_port)
+    mkdir -p "$dir"
+    {
+        prosody_base "$dir" "$port" "$components"
+        cat <<END
+log = { info = "$dir/prosody.log" }
+modules_enabled = { "roster", "saslauth", "disco", "ping", "carbons" }
+VirtualHost "localhost"
+END
+        for component in rooms.localhost "$ours" "rooms.$ours"; do
+            printf 'Component "%s"\n    component_secret = "secret"\n' "$component"
+        done
+    } >"$dir/prosody.cfg.lua"
+    for name in carol dan; do
+        prosodyctl --config "$dir/prosody.cfg.lua" register $name localhost $name >/dev/null 2>&1
+    done
+    start_server 'prosody of rooms' "$port" prosody -F --config "$dir/prosody.cfg.lua"
+    start_server 'server beside rooms' "$own" "$server" --listen "127.0.0.1:$own" \
+        --domain "$ours" --account alice:alice --log info \
+        --uplink "component://secret@127.0.0.1:$components"
+    for _ in $(seq 300); do
+        if [ "$(grep -c 'component successfully authenticated' "$dir/prosody.log")" -ge 2 ]; then
+            break
+        fi
+        sleep 0.1
+    done
+    judge 300 away "$python" "$live/away.py" --port "$own" --domain "$ours" --account alice:alice \
+        --account bob:bob --peer-port "$port" --component-port "$components" \
+        --log "$dir/rooms.log" --rooms-command "$rooms --domain rooms.localhost --data $dir/rooms \
+            --uplink component://secret@127.0.0.1:$components" "$@"
+    stop_server 'server beside rooms'
+    no_complaints 'server beside rooms'
+    server_log=$dir/rooms.log
+    no_complaints 'rooms under Prosody'
 }

@@ -12,24 +12,14 @@ need_xmppjs
 port=$(free_port)
 dir=$scratch/prosody
 mkdir -p "$dir"
-cat >"$dir/prosody.cfg.lua" <<EOF
-pidfile = "$dir/prosody.pid"
-data_path = "$dir"
+prosody_base "$dir" "$port" >"$dir/prosody.cfg.lua"
+cat >>"$dir/prosody.cfg.lua" <<EOF
 log = { info = "$dir/prosody.log" }
-run_as_root = true
-interfaces = { "127.0.0.1" }
-c2s_ports = { $port }
-c2s_direct_tls_ports = {}
-s2s_ports = {}
-c2s_require_encryption = false
-allow_unencrypted_plain_auth = true
-authentication = "internal_hashed"
 storage = { archive = "memory" }
 modules_enabled = {
     "roster", "saslauth", "disco", "ping", "private", "carbons", "mam",
     "blocklist", "vcard_legacy", "pep",
 }
-modules_disabled = { "s2s", "tls", "offline" }
 VirtualHost "localhost"
 Component "rooms.localhost" "muc"
     muc_room_default_public = true
