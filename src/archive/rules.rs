@@ -310,37 +310,29 @@ impl Default for Settings {
 const STAMPS: NsSet = NsSet::of(&[ns::SID, ns::DELAY]);
 const IDS: NsSet = NsSet::of(&[ns::SID]);
 
-/// Where bodies and subjects stand, and all of the others here: most messages
-/// without any are chat states, and one look is enough for them.
-const OF_INTEREST: NsSet = NsSet::of(&[
-    ns::CLIENT,
-    ns::SID,
-    ns::DELAY,
-    ns::HINTS,
-    ns::EME,
-    ns::OMEMO,
-    ns::OMEMO2,
-    ns::RETRACT,
-    ns::RECEIPTS,
-    ns::CHAT_MARKERS,
-    ns::CONFERENCE,
-    ns::MUC_USER,
-    ns::JINGLE_MESSAGE,
-]);
+/// Namespaces that can make a message without a body worth keeping, and these.
+macro_rules! telling_and {
+    ($($more:expr),*) => {
+        NsSet::of(&[
+            ns::HINTS,
+            ns::EME,
+            ns::OMEMO,
+            ns::OMEMO2,
+            ns::RETRACT,
+            ns::RECEIPTS,
+            ns::CHAT_MARKERS,
+            ns::CONFERENCE,
+            ns::MUC_USER,
+            ns::JINGLE_MESSAGE,
+            $($more),*
+        ])
+    };
+}
+const TELLING: NsSet = telling_and!();
 
-/// Namespaces that can make a message without a body worth keeping.
-const TELLING: NsSet = NsSet::of(&[
-    ns::HINTS,
-    ns::EME,
-    ns::OMEMO,
-    ns::OMEMO2,
-    ns::RETRACT,
-    ns::RECEIPTS,
-    ns::CHAT_MARKERS,
-    ns::CONFERENCE,
-    ns::MUC_USER,
-    ns::JINGLE_MESSAGE,
-]);
+/// With those where bodies, subjects and stamps stand: most messages without any
+/// of them are chat states, and one look is enough.
+const OF_INTEREST: NsSet = telling_and!(ns::CLIENT, ns::SID, ns::DELAY);
 
 fn forbidden(stanza: &Stanza) -> Option<Skip> {
     debug_assert_eq!(stanza.kind(), Kind::Message);
