@@ -44,7 +44,9 @@ Component "rooms.$ours"
 END
 }
 
-# Without Erlang's distribution: no name to register, no daemon left behind.
+# Without Erlang's distribution: no name to register, no daemon left behind. It is
+# killed, and would forget the subscriptions of the last seconds: mnesia keeps what it
+# writes to itself that long, unless it is told to write.
 prepare_ejabberd() {
     need_package ejabberdctl ejabberd
     peer_ready='has accounts'
@@ -55,7 +57,8 @@ prepare_ejabberd() {
 export EJABBERD_CONFIG_PATH=\$1 EJABBERD_LOG_PATH=$peer_dir/ejabberd.log HOME=$peer_dir
 export ERL_LIBS=$(dirname "$(ls -d /usr/lib/*/ejabberd-* | head -n 1)") ERL_CRASH_DUMP=/dev/null
 exec erl -noinput +sbwt none +sbwtdcpu none +sbwtdio none -mnesia dir '"$peer_dir/mnesia"' -s ejabberd -eval \
-    'ejabberd_auth:try_register(<<"carol">>, <<"$theirs">>, <<"carol">>), io:format("$peer_ready~n").'
+    'ejabberd_auth:try_register(<<"carol">>, <<"$theirs">>, <<"carol">>), io:format("$peer_ready~n"),
+     spawn(fun Sync() -> mnesia:sync_log(), timer:sleep(100), Sync() end).'
 END
     chmod +x "$peer_dir/start"
     peer_command="$peer_dir/start $peer_dir/peer.yml"

@@ -232,9 +232,7 @@ async def back(w):
         client.inbox.clear()
     for again in (from_there, to_there, their_room, our_room):
         await again(w)
-    # To her, since a server that is killed may forget whom it would tell: ejabberd
-    # writes rosters down some time after it has answered.
-    w.carol.send_presence(pto=w.phone.boundjid.bare, pstatus="back")
+    w.carol.send_presence(pstatus="back")
     await w.phone.receive("carol is back", lambda s: (
         s.name == "presence" and s["from"] == w.carol.boundjid and s["status"] == "back"))
 
