@@ -249,6 +249,8 @@ impl Desk {
                         };
                         done.extend(self.visit(at, &account, &room, late).await.done);
                     }
+                    // What is waited for then has a time of its own.
+                    Asked::Features { .. } | Asked::Join { .. } | Asked::Part { .. } => {}
                 }
             }
         }

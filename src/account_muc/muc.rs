@@ -83,6 +83,16 @@ pub(super) fn with_codes(mut presence: Stanza, codes: &[u16]) -> Stanza {
     presence.with_child(x)
 }
 
+/// A presence without this status code.
+pub(super) fn without_code(presence: Stanza, code: u16) -> Stanza {
+    let mut codes = Said::read(&presence).codes;
+    if !codes.contains(&code) {
+        return presence;
+    }
+    codes.retain(|other| *other != code);
+    with_codes(presence, &codes)
+}
+
 /// Says in the room's stead that an occupant is gone (§7.14).
 pub(super) fn gone(occupant: &FullJid, affiliation: &str, codes: &[u16]) -> Stanza {
     let item = Element::new("item", ns::MUC_USER)

@@ -249,6 +249,28 @@ impl AccountMuc {
                     .await;
                 seated.done.into_outcome()
             }
+            Some(Asked::Features { room }) => {
+                let seated = self
+                    .desk
+                    .visit(at, account, &room, |machine, turn| {
+                        machine.features_are(turn, answer);
+                    })
+                    .await;
+                seated.done.into_outcome()
+            }
+            Some(Asked::Join { room }) => {
+                let seated = self
+                    .desk
+                    .visit(at, account, &room, |machine, turn| {
+                        machine.join_answered(turn, answer);
+                    })
+                    .await;
+                seated.done.into_outcome()
+            }
+            Some(Asked::Part { room }) => {
+                let parted = self.desk.visit(at, account, &room, Machine::part_answered);
+                parted.await.done.into_outcome()
+            }
             // To a request that nobody sent, or too late.
             None => Outcome::dropped(Drop::NobodyMeant),
         }

@@ -58,6 +58,9 @@ pub struct Seat {
     pub password: Option<String>,
     /// Whether a bookmark wants the account there (XEP-0402).
     pub autojoin: bool,
+    /// Whether the account came by MUC2's `<join/>`, and so has to go by its
+    /// `<part/>`.
+    pub by_request: bool,
     /// When the room was heard last; history since then is asked for.
     pub heard: Option<Time>,
 }
@@ -91,6 +94,7 @@ impl Seat {
             state: SeatState::Joining,
             password: None,
             autojoin: false,
+            by_request: false,
             heard: None,
         }
     }

@@ -27,6 +27,7 @@ async fn what_is_put_comes_back_whole(store: &impl SeatStore) {
     full.state = SeatState::Joined;
     full.password = Some("secret".to_owned());
     full.autojoin = true;
+    full.by_request = true;
     full.heard = Some(Time::from_micros(1_767_225_600_000_123));
     for seat in [&bare, &full] {
         put(store, seat).await;

@@ -12,4 +12,5 @@ mod leaving;
 mod property;
 mod refusing;
 mod scripted;
+mod settling;
 mod talking;

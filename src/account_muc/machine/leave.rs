@@ -9,19 +9,21 @@
 
 use jid::FullJid;
 
-use crate::stanza::{Condition, Stanza, StanzaError, Time, Type};
+use crate::stanza::{Stanza, Time};
 
 use super::super::muc::{self, Said};
 use super::super::options::LeavePolicy;
-use super::join::Waiting;
-use super::{Machine, Phase, Turn};
+use super::join::{cancelled, without_id};
+use super::{Join, Machine, Phase, Turn};
 
 /// The account is leaving.
 #[derive(Debug)]
 pub(super) struct Leaving {
     pub(super) since: Time,
+    /// The room has been told. Not yet, where a restart begins with it.
+    pub(super) told: bool,
     /// Sessions that asked to join meanwhile.
-    pub(super) then: Vec<Waiting>,
+    pub(super) then: Vec<Join>,
 }
 
 /// How a session leaves.
@@ -48,7 +50,7 @@ impl Machine {
     /// A session leaves.
     pub(crate) fn leave(&mut self, turn: &mut Turn<'_>, session: &FullJid, exit: Exit<'_>) {
         let was_here = self.sessions.remove(session);
-        let waited = self.stop_waiting(session);
+        let waited = self.stop_waiting(turn, session);
         self.forget_session(session);
         if !was_here && !waited {
             return;
@@ -84,22 +86,15 @@ impl Machine {
 
     /// The account leaves, and with it every session.
     pub(crate) fn depart(&mut self, turn: &mut Turn<'_>) {
-        let then = match &mut self.phase {
-            Phase::Out | Phase::Leaving(_) => return,
-            Phase::Joining(joining) => {
-                // Nothing was promised to those who wait but an answer.
-                let cancelled = StanzaError::from(Condition::RecipientUnavailable);
-                for join in std::mem::take(&mut joining.waiting) {
-                    let refusal = muc::refusal(&join.occupant, None, &cancelled);
-                    turn.tell(&join.session, refusal);
-                }
-                Vec::new()
-            }
-            Phase::Joined { .. } | Phase::Lost { .. } => Vec::new(),
-        };
+        if matches!(self.phase, Phase::Out | Phase::Leaving(_)) {
+            return;
+        }
+        // Nothing was promised to those who wait but an answer.
+        for join in self.take_waiting() {
+            join.refuse(turn, &cancelled());
+        }
         turn.store();
-        let leave = self.unavailable(turn.new_id());
-        turn.tell_room(leave);
+        self.say_goodbye(turn);
         let gone = muc::gone(&self.seat, self.affiliation(), &[muc::SELF]);
         turn.tell_all(self.sessions(), gone);
         self.sessions.clear();
@@ -108,7 +103,8 @@ impl Machine {
         self.wants_out = false;
         self.phase = Phase::Leaving(Box::new(Leaving {
             since: turn.at,
-            then,
+            told: true,
+            then: Vec::new(),
         }));
     }
 
@@ -121,12 +117,10 @@ impl Machine {
         match removal(said) {
             Removal::Technical if !self.is_entering() => self.lose(turn, 0),
             _ => {
-                let gone = super::join::without_id(presence.clone());
+                let gone = without_id(presence.clone());
                 turn.tell_all(self.sessions(), gone.clone());
-                if let Phase::Joining(joining) = &mut self.phase {
-                    for join in std::mem::take(&mut joining.waiting) {
-                        turn.tell(&join.session, gone.clone());
-                    }
+                for join in self.take_waiting() {
+                    join.shut_out(turn, &gone);
                 }
                 self.sessions.clear();
                 self.cast_out(turn);
@@ -184,25 +178,12 @@ impl Machine {
         }
     }
 
-    /// Whether the account has not been in the room since it asked.
-    fn is_entering(&self) -> bool {
-        matches!(&self.phase, Phase::Joining(joining) if !joining.resync)
-    }
-
     pub(super) fn mark_deserted(&mut self, turn: &Turn<'_>) {
         if self.sessions.is_empty() {
             self.deserted.get_or_insert(turn.at);
         } else {
             self.deserted = None;
         }
-    }
-
-    pub(super) fn unavailable(&self, id: String) -> Stanza {
-        Stanza::presence()
-            .with_type(Type::Unavailable)
-            .with_from(self.account.clone())
-            .with_to(self.seat.clone())
-            .with_id(id)
     }
 
     /// Nothing that was heard in the room holds any longer.
@@ -213,6 +194,8 @@ impl Machine {
     fn forget_room(&mut self, turn: &Turn<'_>) {
         self.handed = (self.handed.0.max(1), turn.at);
         self.occupants.clear();
+        self.unseen.clear();
+        self.by_request = false;
         self.history.clear();
         self.own = None;
         self.subject = None;

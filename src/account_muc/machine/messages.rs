@@ -6,7 +6,7 @@ use crate::flow::bare;
 use crate::stanza::{Condition, ElementRef, MessageType, Stanza, Time, ns};
 
 use super::super::muc::{self, Said};
-use super::{Machine, Original, Own, Phase, Subject, Turn};
+use super::{Machine, Original, Own, Subject, Turn};
 
 impl Machine {
     /// A session writes to the room or to an occupant.
@@ -50,7 +50,7 @@ impl Machine {
     /// the reflection is how it learns that it was heard.
     fn room_talks(&mut self, turn: &mut Turn<'_>, message: &Stanza) {
         let said_at = muc::delayed(self.room_name(), message);
-        let settling = matches!(self.phase, Phase::Joined { settling: Some(_) });
+        let settling = self.is_settling();
         let is_old = said_at.is_some() && settling;
         if muc::is_subject(message) {
             return self.subject_is(turn, message, settling, said_at.unwrap_or(turn.at));
@@ -62,14 +62,30 @@ impl Machine {
             return self.was_said(turn, message, said_at.unwrap_or(turn.at));
         }
         // Something live: the room has said all that it says to newcomers.
+        let newcomers = self.newcomers();
+        turn.original = Original::Reaches(match newcomers.is_empty() {
+            true => self.sessions(),
+            false => self.settled(),
+        });
         self.settle(turn);
         self.doubt.heard(turn.at);
         self.heard = Some(turn.at);
-        match said_at {
-            Some(at) => _ = self.keep_old(turn, message, at),
-            None => self.keep(turn, message),
+        let is_news = match said_at {
+            Some(at) => self.keep_old(turn, message, at),
+            None => {
+                self.keep(turn, message);
+                true
+            }
+        };
+        if is_news {
+            // Newcomers get it behind history and subject. Deliberately as a
+            // copy, without the archive ID that a layer further in would put on
+            // the original: that is with the others before any copy.
+            turn.tell_all(newcomers, message.clone());
+        } else {
+            // History that came late: everybody who is to have it has it.
+            turn.original = Original::TakenIn;
         }
-        turn.original = Original::Reaches(self.sessions());
     }
 
     /// History that the room sends to the account: for the ring, from where

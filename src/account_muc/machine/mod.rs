@@ -44,6 +44,7 @@
 //! | `bookmark` | what a bookmark wants (XEP-0402) |
 //! | `time` | ticks and restarts |
 
+mod admit;
 mod bookmark;
 mod history;
 mod iq;
@@ -53,10 +54,13 @@ mod messages;
 mod nick;
 mod occupants;
 mod presence;
+mod refuse;
 mod replay;
+mod request;
 mod reserved;
 mod selfping;
 mod sessions;
+mod settling;
 mod time;
 mod turn;
 
@@ -98,10 +102,15 @@ pub(super) struct Machine {
     password: Option<String>,
     /// A bookmark wants the account here.
     autojoin: bool,
+    /// The account came by MUC2's `<join/>`.
+    by_request: bool,
     /// The sessions that have joined the account here.
     sessions: Sessions,
-    /// Everybody else.
+    /// Everybody else, as the sessions know it.
     occupants: Occupants,
+    /// Those of them whom the room has not shown again since the account asked
+    /// to come back; see `settling`.
+    unseen: Occupants,
     own: Option<Own>,
     subject: Option<Subject>,
     history: History,
@@ -140,12 +149,14 @@ enum Phase {
         due: Time,
         /// How often that has failed.
         tries: u32,
+        /// Sessions that asked to join when that last failed.
+        waiting: Vec<Join>,
     },
     Leaving(Box<Leaving>),
 }
 
 /// What the room says about us.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Own {
     presence: Kept,
     affiliation: Box<str>,
@@ -170,8 +181,10 @@ impl Machine {
             phase: Phase::Out,
             password: None,
             autojoin: false,
+            by_request: false,
             sessions: Sessions::default(),
             occupants: Occupants::default(),
+            unseen: Occupants::default(),
             own: None,
             subject: None,
             history: History::default(),
@@ -251,6 +264,7 @@ impl Machine {
         seat.state = state;
         seat.password = self.password.clone();
         seat.autojoin = self.autojoin;
+        seat.by_request = self.by_request;
         seat.heard = self.heard;
         Some(seat)
     }

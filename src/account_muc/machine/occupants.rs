@@ -6,7 +6,7 @@ use super::super::pool::Kept;
 
 /// The presence of everybody but us, by nick. Sorted, so that a replay is the
 /// same in every run; a pointer each, so that a thousand machines can keep it.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Occupants(Vec<Kept>);
 
 impl Occupants {

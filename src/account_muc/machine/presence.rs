@@ -94,8 +94,8 @@ impl Machine {
 
     fn is_there(&mut self, turn: &mut Turn<'_>, occupant: FullJid, presence: &Stanza) {
         let said = Said::read(presence);
-        let is_own = said.has(muc::SELF) || (occupant == self.seat && !self.is_entering_anew());
-        match &mut self.phase {
+        let is_own = said.has(muc::SELF) || (occupant == self.seat && !self.is_entering());
+        match &self.phase {
             Phase::Joining(_) if is_own => self.let_in(turn, occupant, presence, &said),
             Phase::Leaving(_) | Phase::Out => {}
             Phase::Joined { .. } | Phase::Lost { .. } if is_own => {
@@ -110,28 +110,17 @@ impl Machine {
                     turn.tell_all(self.sessions(), to_all);
                 }
             }
-            Phase::Joining(joining) => {
-                let limits = &turn.options.limits;
-                let kept = turn.pool.keep(&cut(presence, limits.presence));
-                let known = self.occupants.get(kept.nick()) == Some(&kept);
-                joining.arriving.put(kept, limits.occupants);
-                if !known {
-                    turn.tell_all(self.sessions(), presence.clone());
-                }
-            }
-            Phase::Joined { .. } | Phase::Lost { .. } => {
+            Phase::Joining(_) | Phase::Joined { .. } | Phase::Lost { .. } => {
                 self.doubt.heard(turn.at);
-                let limits = &turn.options.limits;
-                let kept = turn.pool.keep(&cut(presence, limits.presence));
-                self.occupants.put(kept, limits.occupants);
-                turn.tell_all(self.sessions(), presence.clone());
+                let kept = turn.pool.keep(&cut(presence, turn.options.limits.presence));
+                self.occupant_shown(turn, presence, kept);
             }
         }
     }
 
     fn is_gone(&mut self, turn: &mut Turn<'_>, occupant: &FullJid, presence: &Stanza) {
         let said = Said::read(presence);
-        let is_own = said.has(muc::SELF) || (*occupant == self.seat && !self.is_entering_anew());
+        let is_own = said.has(muc::SELF) || (*occupant == self.seat && !self.is_entering());
         if said.has(muc::NICK_CHANGED) && !matches!(self.phase, Phase::Leaving(_)) {
             self.renamed(turn, presence, is_own, &said);
         } else if is_own {
@@ -153,15 +142,7 @@ impl Machine {
 
     pub(super) fn forget_occupant(&mut self, nick: &str) {
         self.occupants.remove(nick);
-        if let Phase::Joining(joining) = &mut self.phase {
-            joining.arriving.remove(nick);
-        }
-    }
-
-    /// Then somebody else may have the nick that we ask for, and a presence
-    /// from it without 110 is theirs.
-    fn is_entering_anew(&self) -> bool {
-        matches!(&self.phase, Phase::Joining(joining) if !joining.resync)
+        self.unseen.remove(nick);
     }
 }
 

@@ -4,20 +4,21 @@
 //! everybody else, itself, history, subject; then live traffic. All of it is
 //! one visit to the machine, so nothing of the room's gets in between.
 
-use std::sync::Arc;
-
 use jid::FullJid;
 
 use crate::stanza::{Element, Stanza, Type, ns};
 
 use super::super::muc;
-use super::{Join, Machine, Phase, Reply, Turn, Wanted};
+use super::super::pool::Kept;
+use super::{Join, Machine, Reply, Turn, Wanted};
 
 impl Machine {
     /// Who is there, and at last the session itself (§7.2.2), with the codes
     /// that hold for it besides those that hold for all.
     pub(super) fn replay(&mut self, turn: &mut Turn<'_>, join: &Join, codes: &[u16]) {
-        for other in self.occupants.iter() {
+        // Who has not been shown again yet is told of when that is done.
+        let unseen = |other: &Kept| self.unseen.get(other.nick()).is_some();
+        for other in self.occupants.iter().filter(|other| !unseen(other)) {
             if let Some(presence) = other.stanza() {
                 turn.tell(&join.session, presence);
             }
@@ -34,6 +35,9 @@ impl Machine {
             all.push(muc::NICK_ASSIGNED);
         }
         if let Some(presence) = own.presence.stanza() {
+            // Between 303 and the presence that follows, the nick is new and
+            // the presence old.
+            let presence = presence.with_from(self.seat.clone());
             let mut presence = muc::with_codes(presence, &all);
             if let Reply::Presence(id) = &join.reply {
                 presence.set_id(id.clone());
@@ -51,32 +55,6 @@ impl Machine {
             turn.tell(session, message);
         }
         turn.tell(session, self.subject_again());
-    }
-
-    /// Nothing more comes of what the room tells a newcomer: sessions that
-    /// have waited for it get history and subject now.
-    pub(super) fn settle(&mut self, turn: &mut Turn<'_>) {
-        if !matches!(self.phase, Phase::Joined { settling: Some(_) }) {
-            return;
-        }
-        self.phase = Phase::Joined { settling: None };
-        let newcomers: Vec<_> = self
-            .sessions
-            .iter_mut()
-            .filter_map(|(session, here)| Some((session.clone(), here.settling.take()?)))
-            .collect();
-        for (session, wanted) in newcomers {
-            self.replay_talk(turn, &session, wanted);
-        }
-    }
-
-    /// The sessions that are up to date.
-    pub(super) fn settled(&self) -> Arc<[FullJid]> {
-        self.sessions
-            .iter()
-            .filter(|(_, here)| here.settling.is_none())
-            .map(|(session, _)| session.clone())
-            .collect()
     }
 
     /// The subject, which is always sent (§7.2.15), even if none was ever set.

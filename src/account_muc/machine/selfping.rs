@@ -166,9 +166,11 @@ impl Machine {
         self.doubt.asking = false;
         self.doubt.due = None;
         self.nick_change = None;
+        let waiting = self.take_waiting();
         self.phase = Phase::Lost {
             due: turn.at + wait,
             tries,
+            waiting,
         };
     }
 

@@ -15,19 +15,20 @@ impl Machine {
         let mut machine = Machine::new(seat.account, seat.occupant);
         machine.password = seat.password;
         machine.autojoin = seat.autojoin;
+        machine.by_request = seat.by_request;
         machine.heard = seat.heard;
         machine.phase = match seat.state {
             SeatState::Joining | SeatState::Joined => Phase::Lost {
                 due: Time::EPOCH,
                 tries: 0,
+                waiting: Vec::new(),
             },
             SeatState::Leaving => Phase::Leaving(Box::new(Leaving {
                 since: Time::EPOCH,
+                told: false,
                 then: Vec::new(),
             })),
         };
-        // The room is told again when there is a time to tell it at.
-        machine.wants_out = seat.state == SeatState::Leaving;
         machine
     }
 
@@ -38,10 +39,10 @@ impl Machine {
         match &self.phase {
             Phase::Out => overdue(self.handed.1),
             Phase::Joining(joining) => overdue(joining.since),
-            Phase::Leaving(leaving) if !self.wants_out => overdue(leaving.since),
+            Phase::Leaving(leaving) if !leaving.told => Some(Time::EPOCH),
+            Phase::Leaving(leaving) => overdue(leaving.since),
             Phase::Lost { due, .. } => Some(*due),
-            Phase::Leaving(_) | Phase::Joined { .. } if self.wants_out => Some(Time::EPOCH),
-            Phase::Leaving(_) => None,
+            Phase::Joined { .. } if self.wants_out => Some(Time::EPOCH),
             Phase::Joined { settling } => {
                 let lingered = self.deserted.filter(|_| !self.autojoin);
                 let times = [
@@ -67,17 +68,17 @@ impl Machine {
                 }
             }
             Phase::Joining(_) => self.join_overdue(turn),
-            Phase::Leaving(leaving) if std::mem::take(&mut self.wants_out) => {
-                leaving.since = turn.at;
-                let leave = self.unavailable(turn.new_id());
-                turn.tell_room(leave);
+            Phase::Leaving(leaving) if !leaving.told => {
+                (leaving.since, leaving.told) = (turn.at, true);
+                self.say_goodbye(turn);
             }
             Phase::Leaving(_) => self.leave_overdue(turn),
-            Phase::Lost { due, tries } => {
+            Phase::Lost { due, tries, .. } => {
                 let tries = *tries;
                 if *due <= turn.at && take(probes) {
+                    let waiting = self.take_waiting();
                     self.mark_deserted(turn);
-                    self.ask_in(turn, Vec::new(), true, tries);
+                    self.ask_in(turn, waiting, true, tries);
                 }
             }
             Phase::Joined { settling } => {

@@ -67,6 +67,21 @@ pub(crate) enum Asked {
         /// Which.
         room: BareJid,
     },
+    /// The layer asked whether the room speaks MUC2.
+    Features {
+        /// Which.
+        room: BareJid,
+    },
+    /// The layer asked to be let in by MUC2's `<join/>`.
+    Join {
+        /// Where.
+        room: BareJid,
+    },
+    /// The layer said by MUC2's `<part/>` that the account goes.
+    Part {
+        /// Where.
+        room: BareJid,
+    },
     /// The layer asked under which nick the account is registered.
     ReservedNick {
         /// Where.

@@ -79,11 +79,13 @@ const MIGRATIONS: &[&str] = &[
          WHERE position = place;
      CREATE INDEX message_latest ON message (owner, latest);
      CREATE INDEX message_late ON message (owner, at) WHERE at < latest;",
+    // How the account came into the room decides how it leaves.
+    "ALTER TABLE seat ADD COLUMN by_request INTEGER NOT NULL DEFAULT 0;",
 ];
 
 /// The newest version that this crate knows.
-const VERSION: i64 = 4;
-const _: () = assert!(MIGRATIONS.len() == 4, "each migration is a version");
+const VERSION: i64 = 5;
+const _: () = assert!(MIGRATIONS.len() == 5, "each migration is a version");
 
 /// How long a lock that another process holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);

@@ -109,7 +109,7 @@ impl SeatStore for SqliteSeats {
     }
 
     async fn list(&self) -> Result<Vec<Seat>, SeatError> {
-        let all = "SELECT account, room, nick, state, password, autojoin, heard
+        let all = "SELECT account, room, nick, state, password, autojoin, heard, by_request
                    FROM seat ORDER BY account, room";
         Ok(self.0.all(all, read).await?)
     }
@@ -123,8 +123,8 @@ impl From<SqliteError> for SeatError {
 
 fn put(connection: &Connection, seat: &Seat) -> Result<(), Failed> {
     let upsert = "INSERT OR REPLACE INTO seat
-                  (account, room, nick, state, password, autojoin, heard)
-                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)";
+                  (account, room, nick, state, password, autojoin, heard, by_request)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
     connection.prepare_cached(upsert)?.execute(params![
         seat.account.as_str(),
         seat.room().as_str(),
@@ -133,6 +133,7 @@ fn put(connection: &Connection, seat: &Seat) -> Result<(), Failed> {
         seat.password,
         seat.autojoin,
         seat.heard.map(Time::micros),
+        seat.by_request,
     ])?;
     Ok(())
 }
@@ -153,6 +154,7 @@ fn read(row: &Row<'_>) -> Result<Seat, Failed> {
     };
     seat.password = row.get("password")?;
     seat.autojoin = row.get("autojoin")?;
+    seat.by_request = row.get("by_request")?;
     seat.heard = row.get::<_, Option<i64>>("heard")?.map(Time::from_micros);
     Ok(seat)
 }
