@@ -5,9 +5,7 @@ use std::time::Duration;
 use tower_xmpp::flow::Event;
 use tower_xmpp::testkit::xml;
 
-use super::house::{
-    ALICE, House, ROOM, error, gone, join, ping, presence, talk, talked, together,
-};
+use super::house::{ALICE, House, ROOM, error, gone, join, ping, presence, talk, talked, together};
 use super::scripted::Room;
 
 const BOB: &str = "room@muc.example/Bob";

@@ -8,10 +8,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use jid::BareJid;
 use tower_xmpp::flow::{Bookmark, BookmarkChange, Bookmarks, BoxError};
+use tower_xmpp::stanza::{Kind, ns};
 use tower_xmpp::testkit::room::{Creation, Settings};
 use tower_xmpp::testkit::{Session, World, xml};
 
-use super::house::{ALICE, House, ROOM, error, gone, join, presence, subject, talk, talked};
+use super::house::{
+    ALICE, House, Overheard, ROOM, error, gone, join, pam, presence, subject, talk, talked,
+};
 use super::scripted::{Room, shows};
 
 type Listener = Box<dyn Fn(BookmarkChange) + Send + Sync>;
@@ -184,10 +187,6 @@ fn a_bookmark_of_a_room_that_refuses_is_not_tried_again_and_again() {
     house.w.finish();
 }
 
-fn pam(element: &str, id: &str) -> String {
-    format!("<iq type='set' id='{id}'>{element}</iq>")
-}
-
 const JOIN: &str = "<join xmlns='urn:xmpp:muc:0' room='room@muc.example'>\
     <nickname>Alice</nickname></join>";
 
@@ -345,12 +344,14 @@ fn a_room_that_a_bookmark_creates_is_opened_for_others() {
     let shelf = Arc::new(Shelf::default());
     let given = shelf.clone();
     let house = House::of(World::new(), |feature| feature.bookmarks(given));
-    house.w.host("muc.example", ());
+    let overheard = Overheard::default();
+    house.w.host("muc.example", overheard.and(|_| None));
     let mut settings = Settings::default();
     settings.creation = Creation::Locked;
     house.w.rooms_with("muc.example", "muc.example", settings);
     shelf.set(true, "Alice", None);
     house.w.advance(TICK);
+    assert_eq!(overheard.with(Kind::Iq, "query", ns::MUC_OWNER).len(), 1);
     let bob = house.w.session("bob@b.example/x");
     bob.joins("room@muc.example/Bob");
     assert_eq!(house.seats().len(), 2);

@@ -1,19 +1,20 @@
 //! Alice's server with the layer, a room elsewhere, and Bob, who sits in it as
 //! clients always did.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use futures::executor::block_on;
 use jid::BareJid;
 use tower::ServiceBuilder;
 use tower_xmpp::account_muc::{AccountMuc, AccountMucLayer, Options, Seat, SeatError, SeatStore};
+use tower_xmpp::flow::{Envelope, Outcome};
 use tower_xmpp::fork::{Fork, ForkLayer};
-use tower_xmpp::middleware::Shell;
-use tower_xmpp::stanza::Stanza;
+use tower_xmpp::middleware::{Next, Shell, from_fn};
+use tower_xmpp::stanza::{Kind, Stanza};
 use tower_xmpp::store::MemorySeats;
 use tower_xmpp::testkit::room::Settings;
-use tower_xmpp::testkit::{Faulty, Session, World, xml};
+use tower_xmpp::testkit::{Faulty, Layers, Session, World, xml};
 
 pub const ROOM: &str = "room@muc.example";
 pub const ALICE: &str = "room@muc.example/Alice";
@@ -243,4 +244,53 @@ pub fn together<const N: usize>(house: &House, resources: [&str; N]) -> (Session
 pub fn ping(to: &str, id: &str) -> Stanza {
     let xml = xml!("<iq to='{to}' type='get' id='{id}'><ping xmlns='urn:xmpp:ping'/></iq>");
     tower_xmpp::testkit::IntoStanza::into_stanza(xml)
+}
+
+/// Alice's server ends without a word and begins again with what it kept.
+pub fn restarted(w: &World, store: &Arc<MemorySeats>) {
+    let feature = AccountMuc::new(store.clone(), Arc::new(w.entropy()));
+    block_on(feature.restore()).expect("memory does not fail");
+    w.host("a.example", Shell::of(feature));
+}
+
+/// A request of MUC2-PAM.
+pub fn pam(element: &str, id: &str) -> String {
+    format!("<iq type='set' id='{id}'>{element}</iq>")
+}
+
+/// What a room's server has got from accounts, in this order.
+#[derive(Clone, Default)]
+pub struct Overheard(Arc<Mutex<Vec<Stanza>>>);
+
+impl Overheard {
+    /// A layer that listens, and answers requests to rooms as `answer` says.
+    pub fn and(
+        &self,
+        answer: impl Fn(&Stanza) -> Option<Stanza> + Send + Sync + 'static,
+    ) -> impl Layers {
+        let heard = self.0.clone();
+        from_fn("overhears", move |envelope: Envelope, next: Next| {
+            let stanza = envelope.as_stanza().filter(|it| {
+                it.from()
+                    .is_some_and(|from| from.domain().as_str() == "a.example")
+            });
+            let answer = stanza.and_then(|stanza| {
+                heard.lock().unwrap().push(stanza.clone());
+                answer(stanza)
+            });
+            async move {
+                match answer {
+                    Some(answer) => Ok(Outcome::answered(answer)),
+                    None => next.run(envelope).await,
+                }
+            }
+        })
+    }
+
+    /// All that has such a child and is of this kind.
+    pub fn with(&self, kind: Kind, child: &str, namespace: &str) -> Vec<Stanza> {
+        let heard = self.0.lock().unwrap();
+        let such = |it: &&Stanza| it.kind() == kind && it.has_child(child, namespace);
+        heard.iter().filter(such).cloned().collect()
+    }
 }

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::executor::block_on;
-use tower_xmpp::account_muc::{AccountMuc, Seat, SeatState, SeatStore};
-use tower_xmpp::middleware::Shell;
+use tower_xmpp::account_muc::{Seat, SeatState, SeatStore};
 use tower_xmpp::store::MemorySeats;
 use tower_xmpp::testkit::room::{Creation, Settings};
 use tower_xmpp::testkit::{WhileDown, World, xml};
 
-use super::house::{ALICE, House, ROOM, gone, join, presence, subject, talk, talked, together};
+use super::house::{
+    ALICE, House, ROOM, gone, join, presence, restarted, subject, talk, talked, together,
+};
 use super::scripted::Room;
 
 #[test]
@@ -90,13 +91,6 @@ fn a_room_that_comes_into_being_with_our_return_opens_to_others() {
     bob.joins("room@muc.example/Bob");
     phone.expect(presence("room@muc.example/Bob", &[]));
     house.w.finish();
-}
-
-/// Alice's server ends without a word and begins again with what it kept.
-fn restarted(w: &World, store: &Arc<MemorySeats>) {
-    let feature = AccountMuc::new(store.clone(), Arc::new(w.entropy()));
-    block_on(feature.restore()).expect("memory does not fail");
-    w.host("a.example", Shell::of(feature));
 }
 
 #[test]

@@ -9,6 +9,8 @@ mod house;
 mod joining;
 mod keeping;
 mod leaving;
+mod meanwhile;
+mod muc2;
 mod property;
 mod refusing;
 mod scripted;

@@ -77,6 +77,13 @@ impl Machine {
         }
     }
 
+    /// The room has made the account another occupant than the one that joins.
+    pub(super) fn has_moved(&mut self) {
+        if let Phase::Joining(joining) = &mut self.phase {
+            joining.moved = true;
+        }
+    }
+
     /// Takes in what the room says about us. Says whether it is news.
     pub(super) fn take_own(
         &mut self,

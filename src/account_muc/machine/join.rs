@@ -52,6 +52,8 @@ pub(super) struct Joining {
     /// change of nick, and may not say who else is there.
     pub(super) moved: bool,
     pub(super) tries: u32,
+    /// The room has let the account in by request, and shown it nobody so far.
+    pub(super) answered: bool,
     /// The room has refused the nick, and was asked which one is registered.
     pub(super) refused: Option<StanzaError>,
 }
@@ -152,6 +154,7 @@ impl Machine {
             waiting,
             resync,
             moved: false,
+            answered: false,
             tries,
             refused: None,
         }));

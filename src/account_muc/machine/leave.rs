@@ -201,7 +201,7 @@ impl Machine {
         self.subject = None;
         self.heard = None;
         self.sent.clear();
-        self.nick_change = None;
+        self.nick_changes.clear();
         self.wants_out = false;
         self.deserted = None;
         self.doubt.clear();
@@ -211,11 +211,7 @@ impl Machine {
     fn forget_session(&mut self, session: &FullJid) {
         self.sent.retain(|(_, sender)| sender != session);
         self.doubt.forget(session);
-        if let Some(change) = &self.nick_change
-            && change.session.as_ref() == Some(session)
-        {
-            self.nick_change = None;
-        }
+        self.forget_who_asked(session);
     }
 }
 

@@ -121,7 +121,8 @@ pub(super) struct Machine {
     doubt: Doubt,
     /// Ids of messages on their way to the room, and who sent them.
     sent: VecDeque<(Box<str>, FullJid)>,
-    nick_change: Option<NickChange>,
+    /// Asked of the room, and not answered yet: one for each session at most.
+    nick_changes: Vec<NickChange>,
     /// The last session has left of its own will, but the account not yet.
     wants_out: bool,
     /// Since when no session is here.
@@ -192,7 +193,7 @@ impl Machine {
             heard: None,
             doubt: Doubt::default(),
             sent: VecDeque::new(),
-            nick_change: None,
+            nick_changes: Vec::new(),
             wants_out: false,
             deserted: None,
             handed: (0, Time::EPOCH),

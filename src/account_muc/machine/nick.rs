@@ -6,8 +6,9 @@ use jid::FullJid;
 use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 
 use super::super::muc::{self, Said};
+use super::join::without_id;
 use super::presence::read;
-use super::{Machine, Phase, Turn};
+use super::{Machine, Turn};
 
 /// A change that the room has been asked for.
 #[derive(Debug)]
@@ -16,14 +17,15 @@ pub(super) struct NickChange {
     id: String,
     pub(super) since: Time,
     /// Who wants to; nobody in particular, if a bookmark says so.
-    pub(super) session: Option<FullJid>,
+    session: Option<FullJid>,
     /// The id that the session gave.
     theirs: Option<String>,
     wanted: FullJid,
 }
 
 impl Machine {
-    /// A session in the room, or a bookmark, asks for another nick.
+    /// A session in the room, or a bookmark, asks for another nick. What it
+    /// asked before is answered to nobody any more.
     pub(super) fn ask_nick(
         &mut self,
         turn: &mut Turn<'_>,
@@ -31,46 +33,57 @@ impl Machine {
         wanted: FullJid,
         theirs: Option<&str>,
     ) {
-        let id = turn.new_id();
-        let best = self.aggregate(turn);
-        let ask = read(&best)
-            .with_from(self.account.clone())
-            .with_to(wanted.clone())
-            .with_id(id.clone());
-        self.shown = Some(best);
-        self.nick_change = Some(NickChange {
-            id,
+        let change = NickChange {
+            id: turn.new_id(),
             since: turn.at,
             session: session.cloned(),
             theirs: theirs.map(str::to_owned),
             wanted,
-        });
+        };
+        if !self.is_joined() {
+            // There is no room to ask, and who has a nick there may change
+            // until there is one.
+            return change.refuse(turn, &out_of_reach());
+        }
+        let best = self.aggregate(turn);
+        let ask = read(&best)
+            .with_from(self.account.clone())
+            .with_to(change.wanted.clone())
+            .with_id(change.id.clone());
+        self.shown = Some(best);
+        self.nick_changes.retain(|it| it.session != change.session);
+        self.nick_changes.push(change);
         turn.tell_room(ask);
     }
 
     /// The room refuses another nick: only who asked is told. Says whether
     /// this answers that.
     pub(super) fn nick_refused(&mut self, turn: &mut Turn<'_>, answer: &Stanza) -> bool {
-        let answers = |change: &mut NickChange| answer.id() == Some(&change.id);
-        let Some(change) = self.nick_change.take_if(answers) else {
+        let asked = |change: &NickChange| answer.id() == Some(&change.id);
+        let Some(asked) = self.nick_changes.iter().position(asked) else {
             return false;
         };
         let error = answer
             .error()
             .unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition));
-        change.refuse(turn, &error);
+        self.nick_changes.remove(asked).refuse(turn, &error);
         true
     }
 
     /// The room has not answered: there is reason to doubt that it knows us.
     pub(super) fn nick_overdue(&mut self, turn: &mut Turn<'_>) {
-        let is_over =
-            |change: &mut NickChange| turn.at.since(change.since) >= turn.options.patience;
-        if let Some(change) = self.nick_change.take_if(is_over) {
-            let silent =
-                StanzaError::from(Condition::RemoteServerTimeout).with_type(ErrorType::Wait);
-            change.refuse(turn, &silent);
+        let patience = turn.options.patience;
+        let is_over = |change: &NickChange| turn.at.since(change.since) >= patience;
+        if self.nick_changes.iter().any(is_over) {
+            self.give_up_nicks(turn);
             self.doubt_it(turn);
+        }
+    }
+
+    /// Nothing comes of what sessions have asked for.
+    pub(super) fn give_up_nicks(&mut self, turn: &mut Turn<'_>) {
+        for change in std::mem::take(&mut self.nick_changes) {
+            change.refuse(turn, &out_of_reach());
         }
     }
 
@@ -87,18 +100,27 @@ impl Machine {
         let new = new.and_then(|nick| self.room().with_resource_str(nick).ok());
         if is_own {
             if let Some(new) = new {
+                self.nick_changes.retain(|change| change.wanted != new);
                 self.seat = new;
                 turn.store();
             }
-            if let Phase::Joining(joining) = &mut self.phase {
-                joining.moved = true;
-            }
-            self.nick_change = None;
+            self.has_moved();
         } else if let Some(old) = presence.from().and_then(|from| from.resource()) {
             self.forget_occupant(old.as_str());
         }
-        let to_all = super::join::without_id(presence.clone());
-        turn.tell_all(self.sessions(), to_all);
+        turn.tell_all(self.sessions(), without_id(presence.clone()));
+    }
+
+    /// A session has gone: the room may still do what it asked for, and nobody
+    /// is told if it does not. One such change is enough to remember.
+    pub(super) fn forget_who_asked(&mut self, session: &FullJid) {
+        let is_theirs = |change: &NickChange| change.session.as_ref() == Some(session);
+        if self.nick_changes.iter().any(is_theirs) {
+            self.nick_changes.retain(|change| change.session.is_some());
+        }
+        for change in &mut self.nick_changes {
+            change.session.take_if(|asker| asker == session);
+        }
     }
 }
 
@@ -109,4 +131,8 @@ impl NickChange {
             turn.tell(session, refusal);
         }
     }
+}
+
+fn out_of_reach() -> StanzaError {
+    StanzaError::from(Condition::RemoteServerTimeout).with_type(ErrorType::Wait)
 }

@@ -30,7 +30,7 @@ impl Machine {
         here.presence = turn.pool.keep(&shown(presence));
         here.priority = priority(presence);
         here.latest = self.clock;
-        if *occupant == self.seat || !self.is_joined() {
+        if *occupant == self.seat {
             self.show(turn);
         } else {
             self.ask_nick(turn, Some(session), occupant.clone(), presence.id());

@@ -6,9 +6,10 @@
 //! session joins by presence.
 //!
 //! The draft does not say that an account which joins by request is shown who
-//! is there. Deliberately, then, such a room is sent an ordinary join as well,
-//! since clients must know: it makes any room tell everything (XEP-0045 §17.3).
-//! For the same reason a seat that was lost is taken again by presence.
+//! is there. Deliberately, then, a room that has answered and shown nobody by the
+//! next tick is sent an ordinary join as well, since clients must know: it makes
+//! any room tell everything (XEP-0045 §17.3). For the same reason a seat that was
+//! lost is taken again by presence.
 
 use crate::stanza::{Condition, Element, ElementRef, Stanza, StanzaError, Type, ns};
 
@@ -62,6 +63,8 @@ impl Machine {
             (joining.id, joining.since) = (id.clone(), turn.at);
         }
         self.by_request = true;
+        // A request shows no more than that somebody is there.
+        self.shown = Some(turn.pool.keep(&Stanza::presence()));
         let nickname = Element::new("nickname", ns::MUC2).with_text(self.seat.resource().as_str());
         let mut join = Element::new("join", ns::MUC2).with_child(nickname);
         if let Some(password) = &self.password {
@@ -76,16 +79,20 @@ impl Machine {
     }
 
     /// The room has answered our `<join/>`. Where the self-presence has come
-    /// before, as it does in most rooms, nothing is left to be done.
+    /// before, nothing is left to be done.
     pub(crate) fn join_answered(&mut self, turn: &mut Turn<'_>, answer: &Stanza) {
         if !self.is_answer(answer) {
             return;
         }
         let Some(error) = refused(answer) else {
+            // Under another nick, perhaps.
             let given = nickname(answer);
             let given = given.and_then(|nick| self.room().with_resource_str(&nick).ok());
             self.seat = given.unwrap_or_else(|| self.seat.clone());
-            return self.ask_by_presence(turn);
+            if let Phase::Joining(joining) = &mut self.phase {
+                joining.answered = true;
+            }
+            return;
         };
         self.by_request = false;
         match error.condition {
@@ -98,7 +105,7 @@ impl Machine {
         }
     }
 
-    fn ask_by_presence(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn ask_by_presence(&mut self, turn: &mut Turn<'_>) {
         let waiting = self.take_waiting();
         self.ask_in(turn, waiting, false, 0);
     }

@@ -105,7 +105,7 @@ impl Machine {
 
     /// When the room is to be asked, unless its nick is just being changed (§4).
     pub(super) fn ping_due(&self, options: &Options) -> Option<Time> {
-        if !self.is_joined() || self.doubt.asking || self.nick_change.is_some() {
+        if !self.is_joined() || self.doubt.asking || !self.nick_changes.is_empty() {
             return None;
         }
         let silent = self.doubt.heard.map(|heard| heard + options.silence);
@@ -165,7 +165,7 @@ impl Machine {
         };
         self.doubt.asking = false;
         self.doubt.due = None;
-        self.nick_change = None;
+        self.give_up_nicks(turn);
         let waiting = self.take_waiting();
         self.phase = Phase::Lost {
             due: turn.at + wait,

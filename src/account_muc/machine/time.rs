@@ -38,6 +38,7 @@ impl Machine {
         let overdue = |since: Time| Some(since + options.patience);
         match &self.phase {
             Phase::Out => overdue(self.handed.1),
+            Phase::Joining(joining) if joining.answered => Some(Time::EPOCH),
             Phase::Joining(joining) => overdue(joining.since),
             Phase::Leaving(leaving) if !leaving.told => Some(Time::EPOCH),
             Phase::Leaving(leaving) => overdue(leaving.since),
@@ -47,7 +48,7 @@ impl Machine {
                 let lingered = self.deserted.filter(|_| !self.autojoin);
                 let times = [
                     settling.and_then(overdue),
-                    self.nick_change.as_ref().and_then(|it| overdue(it.since)),
+                    self.nick_changes.first().and_then(|it| overdue(it.since)),
                     lingered.map(|since| since + options.linger),
                     self.ping_due(options),
                 ];
@@ -67,6 +68,7 @@ impl Machine {
                     self.handed.0 = 0;
                 }
             }
+            Phase::Joining(joining) if joining.answered => self.ask_by_presence(turn),
             Phase::Joining(_) => self.join_overdue(turn),
             Phase::Leaving(leaving) if !leaving.told => {
                 (leaving.since, leaving.told) = (turn.at, true);
