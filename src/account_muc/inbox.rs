@@ -14,6 +14,9 @@ use super::lock;
 pub(super) enum Wish {
     /// A bookmark has been set.
     Bookmark(Bookmark),
+    /// A bookmark has been published as it was: the account is to be there, if
+    /// it is not, and stays as it is, if it is.
+    Again(Bookmark),
     /// The account is to leave: a bookmark was retracted, or the host says so.
     Leave,
 }
@@ -37,10 +40,23 @@ impl Inbox {
         }
     }
 
+    /// What was wanted before has what this wants in it, or is wanted all the
+    /// more by somebody else.
+    fn push_unless_waiting(&self, account: BareJid, bookmark: Bookmark) {
+        let seat = (account, bookmark.room.clone());
+        let is_waiting = lock(&self.0).contains_key(&seat);
+        if !is_waiting {
+            self.push(seat.0, seat.1, Wish::Again(bookmark));
+        }
+    }
+
     pub(super) fn changed(&self, change: BookmarkChange) {
         match change {
             BookmarkChange::Set { account, bookmark } => {
                 self.push(account, bookmark.room.clone(), Wish::Bookmark(bookmark));
+            }
+            BookmarkChange::Again { account, bookmark } => {
+                self.push_unless_waiting(account, bookmark);
             }
             BookmarkChange::Retracted { account, room } => self.push(account, room, Wish::Leave),
         }

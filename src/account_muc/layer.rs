@@ -284,6 +284,8 @@ impl AccountMuc {
         let granted = wishes.map(|((account, room), wish)| async move {
             match wish {
                 Wish::Bookmark(bookmark) => self.follow(at, &account, &bookmark).await,
+                Wish::Again(_) if self.desk.table.known(&account, &room) => Done::default(),
+                Wish::Again(bookmark) => self.follow(at, &account, &bookmark).await,
                 Wish::Leave => {
                     let leaving = self.desk.visit(at, &account, &room, Machine::unbookmarked);
                     leaving.await.done

@@ -81,6 +81,14 @@ pub enum BookmarkChange {
         /// What it says now.
         bookmark: Bookmark,
     },
+    /// A client has published it as it was. Whoever hears of that joins, if it
+    /// has autojoin (XEP-0402 §4): somebody wants to be there.
+    Again {
+        /// Whose.
+        account: BareJid,
+        /// What it says.
+        bookmark: Bookmark,
+    },
     /// It is gone.
     Retracted {
         /// Whose.

@@ -37,6 +37,14 @@ impl Shelf {
         self.tell(&BookmarkChange::Set { account, bookmark });
     }
 
+    /// A client publishes it once more, as it is.
+    fn publish_again(&self) {
+        for bookmark in self.kept.lock().unwrap().values() {
+            let (account, bookmark) = (alice(), bookmark.clone());
+            self.tell(&BookmarkChange::Again { account, bookmark });
+        }
+    }
+
     fn retract(&self) {
         let (account, room) = (alice(), ROOM.parse().unwrap());
         self.kept.lock().unwrap().remove(&room);
@@ -96,6 +104,51 @@ fn autojoin_joins_and_a_client_that_acts_on_its_bookmark_is_told_locally() {
     shelf.set(true, "Alice", None);
     house.w.advance(TICK);
     assert!(house.kept()[0].autojoin);
+    house.w.finish();
+}
+
+#[test]
+fn who_was_kicked_comes_back_when_a_client_publishes_the_bookmark_again_and_not_before() {
+    let (house, shelf) = house();
+    let bob = house.bob();
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    bob.expect(presence(ALICE, &[]));
+    bob.send(xml!(
+        "<iq to='{ROOM}' type='set' id='k'><query xmlns='http://jabber.org/protocol/muc#admin'>\
+         <item nick='Alice' role='none'/></query></iq>"
+    ));
+    bob.expect("<iq type='result' id='k'/>");
+    bob.expect(gone(ALICE, &[307]));
+    house.w.advance(Duration::from_secs(3_600));
+    bob.expect_nothing();
+    shelf.publish_again();
+    house.w.advance(TICK);
+    bob.expect(presence(ALICE, &[]));
+    house.w.finish();
+}
+
+#[test]
+fn a_bookmark_that_is_published_again_renames_nobody_and_outdoes_no_change() {
+    let (house, shelf) = house();
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    let [phone] = house.alice(["phone"]);
+    phone.joins(ALICE);
+    phone.send(xml!("<presence to='room@muc.example/Alicia'/>"));
+    shelf.publish_again();
+    house.w.advance(TICK);
+    assert_eq!(house.seats(), ["Alicia alice@a.example"]);
+    // Two in one tick: what has changed counts.
+    shelf.set(false, "Alice", None);
+    shelf.publish_again();
+    house.w.advance(TICK);
+    assert!(house.seats().is_empty());
+    // Without autojoin it says nothing of the kind.
+    shelf.publish_again();
+    house.w.advance(TICK);
+    assert!(house.seats().is_empty());
+    phone.take_all();
     house.w.finish();
 }
 

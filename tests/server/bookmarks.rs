@@ -85,6 +85,24 @@ async fn a_bookmark_joins_renames_and_leaves_and_its_extensions_survive() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_bookmark_that_is_published_again_brings_back_who_was_kicked() {
+    let server = server_with("--account-rooms").await;
+    let mut bob = bob(&server).await;
+    let mut phone = Client::bound(server.address(), "alice", "phone").await;
+    does(&mut phone, &bookmark(ROOM, true, "<nick>Ally</nick>")).await;
+    assert_eq!(shown(&bob.stanza().await), ("Ally", true));
+    let kick = "<query xmlns='http://jabber.org/protocol/muc#admin'>\
+        <item nick='Ally' role='none'/></query>";
+    bob.send(&format!("<iq to='{ROOM}' type='set' id='k'>{kick}</iq>"))
+        .await;
+    assert!(bob.stanza().await.is_type(&Type::Result));
+    assert_eq!(shown(&bob.stanza().await), ("Ally", false));
+    does(&mut phone, &bookmark(ROOM, true, "<nick>Ally</nick>")).await;
+    assert_eq!(shown(&bob.stanza().await), ("Ally", true));
+    phone.expect_nothing().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn without_autojoin_and_without_the_node_the_account_leaves() {
     let server = server_with("--account-rooms").await;
     let mut bob = bob(&server).await;

@@ -49,6 +49,19 @@ impl Bookmarked {
         node: &str,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, Failed> {
+        self.watch_publishing(account, node, |_| None, work).await
+    }
+
+    /// The same for what may publish an item, as `published` says. Of a bookmark
+    /// that is published as it was before, listeners are told, too: every client
+    /// that hears of it joins (XEP-0402 §4), so somebody wants to be there.
+    pub async fn watch_publishing<T: Send + 'static>(
+        &self,
+        account: &BareJid,
+        node: &str,
+        published: impl FnOnce(&T) -> Option<String>,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, Failed> {
         if node != NODE {
             return self.storage.run(work).await;
         }
@@ -63,11 +76,11 @@ impl Bookmarked {
             Ok((done, before, shelf::items(db, &of, NODE)?))
         });
         let (done, before, after) = changed.await?;
-        self.tell(account, &before, &after);
+        self.tell(account, &before, &after, published(&done).as_deref());
         Ok(done)
     }
 
-    fn tell(&self, account: &BareJid, before: &[Item], after: &[Item]) {
+    fn tell(&self, account: &BareJid, before: &[Item], after: &[Item], published: Option<&str>) {
         let by_id = |items: &[Item]| -> HashMap<String, Element> {
             let items = items.iter();
             items.map(|it| (it.id.clone(), it.xml.clone())).collect()
@@ -75,7 +88,14 @@ impl Bookmarked {
         let (known, kept) = (by_id(before), by_id(after));
         // The oldest first: as they came.
         let set = after.iter().rev();
-        let set = set.filter(|item| known.get(&item.id) != Some(&item.xml));
+        let is_known = |item: &&Item| known.get(&item.id) == Some(&item.xml);
+        let again = after.iter().filter(is_known);
+        let again = again.filter(|item| published == Some(&*item.id));
+        let again = again.filter_map(|item| {
+            let (account, bookmark) = (account.clone(), read(item)?);
+            Some(BookmarkChange::Again { account, bookmark })
+        });
+        let set = set.filter(|item| !is_known(item));
         let gone = before.iter().filter(|item| !kept.contains_key(&item.id));
         let account = || account.clone();
         let set = set.filter_map(|item| match read(item) {
@@ -89,7 +109,7 @@ impl Bookmarked {
         let gone = gone.filter_map(|item| retracted(account(), item));
         let listeners = self.listeners.lock();
         let listeners = listeners.unwrap_or_else(PoisonError::into_inner);
-        for change in gone.chain(set) {
+        for change in gone.chain(set).chain(again) {
             for listener in listeners.iter() {
                 listener(change.clone());
             }

@@ -171,7 +171,9 @@ async fn publish(
     };
     let form = options.and_then(form).map(ElementRef::to_element);
     let (of, node) = (account.clone(), name.clone());
-    let published = site.bookmarks.watch(account, &name, move |db| {
+    let is_done = |done: &Result<_, _>| done.is_ok().then(|| id.clone());
+    let watched = &site.bookmarks;
+    let published = watched.watch_publishing(account, &name, is_done, move |db| {
         shelf::publish(db, &of, &node, &item, |config| match &form {
             Some(form) => config.with(form.view()),
             None => Some(config),
