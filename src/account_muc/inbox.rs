@@ -17,6 +17,8 @@ pub(super) enum Wish {
     /// A bookmark has been published as it was: the account is to be there, if
     /// it is not, and stays as it is, if it is.
     Again(Bookmark),
+    /// A bookmark wants the account to stay, if it is there.
+    Stay,
     /// The account is to leave: a bookmark was retracted, or the host says so.
     Leave,
 }
@@ -40,13 +42,12 @@ impl Inbox {
         }
     }
 
-    /// What was wanted before has what this wants in it, or is wanted all the
-    /// more by somebody else.
-    fn push_unless_waiting(&self, account: BareJid, bookmark: Bookmark) {
-        let seat = (account, bookmark.room.clone());
+    /// The same for what is no news: what has changed counts more.
+    pub(super) fn push_unless_waiting(&self, account: BareJid, room: BareJid, wish: Wish) {
+        let seat = (account, room);
         let is_waiting = lock(&self.0).contains_key(&seat);
         if !is_waiting {
-            self.push(seat.0, seat.1, Wish::Again(bookmark));
+            self.push(seat.0, seat.1, wish);
         }
     }
 
@@ -56,7 +57,8 @@ impl Inbox {
                 self.push(account, bookmark.room.clone(), Wish::Bookmark(bookmark));
             }
             BookmarkChange::Again { account, bookmark } => {
-                self.push_unless_waiting(account, bookmark);
+                let room = bookmark.room.clone();
+                self.push_unless_waiting(account, room, Wish::Again(bookmark));
             }
             BookmarkChange::Retracted { account, room } => self.push(account, room, Wish::Leave),
         }

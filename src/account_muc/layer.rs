@@ -264,16 +264,30 @@ impl AccountMuc {
 
     /// The account may come into a room again from which it was kept: it does,
     /// if a bookmark wants it there.
-    pub(super) async fn readmitted(&self, account: &BareJid, room: &Jid) -> Result<(), Fault> {
+    pub(super) async fn readmitted(&self, account: &BareJid, room: &BareJid) -> Result<(), Fault> {
+        self.look_up(account, room, Wish::Again).await
+    }
+
+    /// A session takes the account into a room: if a bookmark wants it there, it
+    /// does not leave with the session.
+    pub(super) async fn taken_in(&self, account: &BareJid, room: &BareJid) -> Result<(), Fault> {
+        self.look_up(account, room, |_| Wish::Stay).await
+    }
+
+    async fn look_up(
+        &self,
+        account: &BareJid,
+        room: &BareJid,
+        wish: impl FnOnce(Bookmark) -> Wish,
+    ) -> Result<(), Fault> {
         let Some(bookmarks) = &self.bookmarks else {
             return Ok(());
         };
         let all = bookmarks.list(account).await?;
-        let wanted = all.into_iter().filter(|it| it.autojoin && *room == it.room);
-        for bookmark in wanted {
-            let room = bookmark.room.clone();
+        let wanted = all.into_iter().find(|it| it.autojoin && it.room == *room);
+        if let Some(bookmark) = wanted {
             self.inbox
-                .push(account.clone(), room, Wish::Bookmark(bookmark));
+                .push_unless_waiting(account.clone(), room.clone(), wish(bookmark));
         }
         Ok(())
     }
@@ -284,8 +298,16 @@ impl AccountMuc {
         let granted = wishes.map(|((account, room), wish)| async move {
             match wish {
                 Wish::Bookmark(bookmark) => self.follow(at, &account, &bookmark).await,
-                Wish::Again(_) if self.desk.table.known(&account, &room) => Done::default(),
-                Wish::Again(bookmark) => self.follow(at, &account, &bookmark).await,
+                Wish::Again(bookmark) if !self.desk.table.known(&account, &room) => {
+                    self.follow(at, &account, &bookmark).await
+                }
+                Wish::Again(Bookmark {
+                    autojoin: false, ..
+                }) => Done::default(),
+                Wish::Again(_) | Wish::Stay => {
+                    let staying = self.desk.visit(at, &account, &room, Machine::is_wanted);
+                    staying.await.done
+                }
                 Wish::Leave => {
                     let leaving = self.desk.visit(at, &account, &room, Machine::unbookmarked);
                     leaving.await.done

@@ -81,6 +81,7 @@ impl AccountMuc {
         let Some((session, stanza)) = sent else {
             return next.run(envelope).await;
         };
+        let mut bookmarked = Ok(());
         let seated = match outward::read(&session, &stanza, at) {
             Sent::LeavesAll => {
                 let done = self.desk.leave_all(at, account, &session).await;
@@ -91,6 +92,9 @@ impl AccountMuc {
             Sent::Nothing => Seated::default(),
             Sent::Join(join) => {
                 let room = join.occupant.clone();
+                if !self.desk.table.known(account, &room.to_bare()) {
+                    bookmarked = self.taken_in(account, &room.to_bare()).await;
+                }
                 self.desk
                     .take_over(at, account, &room, |machine, turn| {
                         machine.join(turn, *join);
@@ -122,14 +126,17 @@ impl AccountMuc {
             _ => Some((stanza, Some(session))),
         };
         let Some((stanza, session)) = goes else {
-            return Ok(done.into_outcome());
+            let mut outcome = done.into_outcome();
+            tell_if_broken(&mut outcome, bookmarked);
+            return Ok(outcome);
         };
         if let Some(session) = session {
             // Further in it is a session's, as carbons and archive have it.
             envelope.route = Route::FromSession(session);
         }
         envelope.what = What::Stanza(stanza);
-        let outcome = next.run(envelope).await?;
+        let mut outcome = next.run(envelope).await?;
+        tell_if_broken(&mut outcome, bookmarked);
         Ok(done.besides(outcome))
     }
 
@@ -171,16 +178,10 @@ impl AccountMuc {
             && muc::readmits(stanza)
             && !self.desk.table.known(account, &room.to_bare())
         {
-            // It goes on as it came, for the user to see; should the bookmarks
-            // not be read, the next login does it.
-            let wanted = Box::pin(self.readmitted(account, room)).await;
+            // It goes on as it came, for the user to see.
+            let wanted = Box::pin(self.readmitted(account, &room.to_bare())).await;
             let mut outcome = next.run(envelope).await?;
-            if let Err(Fault::Own(error)) = wanted {
-                report(
-                    &mut outcome,
-                    Incident::new(NAME, Stage::Before, error.to_string()),
-                );
-            }
+            tell_if_broken(&mut outcome, wanted);
             return Ok(outcome);
         }
         let visited = self.desk.look(at, account, room, |machine, turn| {
@@ -274,6 +275,14 @@ impl AccountMuc {
             // To a request that nobody sent, or too late.
             None => Outcome::dropped(Drop::NobodyMeant),
         }
+    }
+}
+
+/// Bookmarks that cannot be read stop nothing: the next login reads them.
+fn tell_if_broken(outcome: &mut Outcome, read: Result<(), Fault>) {
+    if let Err(Fault::Own(error)) = read {
+        let incident = Incident::new(NAME, Stage::Before, error.to_string());
+        report(outcome, incident);
     }
 }
 

@@ -15,6 +15,7 @@ use tower_xmpp::testkit::{Session, World, xml};
 use super::house::{
     ALICE, House, Overheard, ROOM, error, gone, join, pam, presence, subject, talk, talked,
 };
+use super::leaving::kick;
 use super::scripted::{Room, shows};
 
 type Listener = Box<dyn Fn(BookmarkChange) + Send + Sync>;
@@ -114,17 +115,75 @@ fn who_was_kicked_comes_back_when_a_client_publishes_the_bookmark_again_and_not_
     shelf.set(true, "Alice", None);
     house.w.advance(TICK);
     bob.expect(presence(ALICE, &[]));
-    bob.send(xml!(
-        "<iq to='{ROOM}' type='set' id='k'><query xmlns='http://jabber.org/protocol/muc#admin'>\
-         <item nick='Alice' role='none'/></query></iq>"
-    ));
-    bob.expect("<iq type='result' id='k'/>");
+    kick(&bob, "Alice");
+    bob.expect("<iq type='result'/>");
     bob.expect(gone(ALICE, &[307]));
     house.w.advance(Duration::from_secs(3_600));
     bob.expect_nothing();
     shelf.publish_again();
     house.w.advance(TICK);
     bob.expect(presence(ALICE, &[]));
+    house.w.finish();
+}
+
+#[test]
+fn a_bookmark_keeps_the_account_where_a_session_has_taken_it_again() {
+    let (house, shelf) = house();
+    let bob = house.bob();
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    kick(&bob, "Alice");
+    bob.take_all();
+    // Nothing is left of what was known of it.
+    house.w.advance(Duration::from_secs(3_600));
+    let [phone] = house.alice(["phone"]);
+    phone.joins(ALICE);
+    house.w.advance(TICK);
+    phone.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
+    phone.expect(gone(ALICE, &[110]));
+    assert_eq!(
+        house.seats(),
+        ["Alice alice@a.example", "Bob bob@b.example/x"]
+    );
+    bob.take_all();
+    house.w.finish();
+}
+
+#[test]
+fn a_bookmark_that_wants_the_account_back_while_it_leaves_gets_it() {
+    let shelf = Arc::new(Shelf::default());
+    let given = shelf.clone();
+    let house = House::of(World::new(), |feature| feature.bookmarks(given));
+    let room = Room::new(&house);
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    room.answers_join();
+    shelf.set(false, "Alice", None);
+    house.w.advance(TICK);
+    room.alice.expect("<presence type='unavailable'/>");
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    room.alice.expect_nothing();
+    room.alice
+        .send(super::scripted::shows_gone("none", &[110], ""));
+    room.answers_join();
+    assert!(house.kept()[0].autojoin);
+    house.w.finish();
+}
+
+#[test]
+fn a_part_is_obeyed_though_a_bookmark_wants_the_account_there() {
+    let (house, shelf) = house();
+    shelf.set(true, "Alice", None);
+    house.w.advance(TICK);
+    let [phone] = house.alice(["phone"]);
+    phone.joins(ALICE);
+    let part = "<part xmlns='urn:xmpp:muc:0' room='room@muc.example'/>";
+    phone.send(xml!("{}", pam(part, "p")));
+    phone.expect("<iq type='result' id='p'/>");
+    phone.expect(gone(ALICE, &[110]));
+    house.w.advance(Duration::from_secs(3_600));
+    assert!(house.seats().is_empty());
     house.w.finish();
 }
 

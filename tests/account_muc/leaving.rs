@@ -11,7 +11,7 @@ use super::house::{
 };
 use super::scripted::{NO_SUBJECT, Room, shows, shows_gone};
 
-fn kick(moderator: &Session, nick: &str) {
+pub fn kick(moderator: &Session, nick: &str) {
     moderator.send(xml!(
         "<iq to='{ROOM}' type='set' id='kick'><query xmlns='http://jabber.org/protocol/muc#admin'>\
          <item nick='{nick}' role='none'><reason>noise</reason></item></query></iq>"

@@ -35,6 +35,15 @@ impl Machine {
         }
     }
 
+    /// A bookmark wants the account where it is.
+    pub(crate) fn is_wanted(&mut self, turn: &mut Turn<'_>) {
+        let is_there = !matches!(self.phase, Phase::Out | Phase::Leaving(_));
+        if is_there && !std::mem::replace(&mut self.autojoin, true) {
+            self.wants_out = false;
+            turn.store();
+        }
+    }
+
     /// A bookmark is gone, or does not want the account in the room any more.
     pub(crate) fn unbookmarked(&mut self, turn: &mut Turn<'_>) {
         self.autojoin = false;

@@ -84,7 +84,8 @@ impl Machine {
         }
     }
 
-    /// The account leaves, and with it every session.
+    /// The account leaves, and with it every session. A bookmark that wanted it
+    /// there does so no more, until it says so again.
     pub(crate) fn depart(&mut self, turn: &mut Turn<'_>) {
         if matches!(self.phase, Phase::Out | Phase::Leaving(_)) {
             return;
@@ -93,6 +94,7 @@ impl Machine {
         for join in self.take_waiting() {
             join.refuse(turn, &cancelled());
         }
+        self.autojoin = false;
         turn.store();
         self.say_goodbye(turn);
         let gone = muc::gone(&self.seat, self.affiliation(), &[muc::SELF]);
@@ -135,6 +137,8 @@ impl Machine {
         };
         self.forget_room(turn);
         match leaving.then.first() {
+            // A bookmark wants it back.
+            None if self.autojoin => self.enter(turn, Vec::new()),
             None => turn.store(),
             Some(first) => {
                 self.seat = first.occupant.clone();
