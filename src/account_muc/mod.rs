@@ -54,8 +54,10 @@
 //! 9. **Being removed.** 307, 301, 321, 322, `<destroy/>` or no reason at all:
 //!    every session is told as the room told it, and the account stays away.
 //!    332 and 333 (307 does not count then): sessions stay, and the seat is
-//!    taken again; who has gone meanwhile is then shown as unavailable, and
-//!    what was said meanwhile is told once.
+//!    taken again. Then they are told differences only: who is new or has
+//!    changed, who has gone, and what was said meanwhile, once. That holds for
+//!    rooms as well that show the account before the others, though §7.2.2
+//!    forbids it.
 //! 10. **Requests** (IQs) to an occupant go under an id of our own, and their
 //!     answers come back to the session under its. Of requests to the room
 //!     only changes of roles use the seat, since everything else hangs on the
@@ -73,11 +75,16 @@
 //!     and the rooms are joined again, [`Options::probes_per_tick`] at each tick.
 //! 13. **Bookmarks** (XEP-0402, [`AccountMuc::bookmarks`]): autojoin joins, at
 //!     the change and at login; no autojoin, or no bookmark, leaves; nick and
-//!     password follow. A bookmark also brings an account back whose
-//!     affiliation lets it into the room again (101).
+//!     password follow. Who was kicked comes back when a client publishes the
+//!     bookmark once more, changed or
+//!     [not](crate::flow::BookmarkChange::Again), as every client that hears of
+//!     it would (§4); and whom an affiliation lets into the room again (101)
+//!     comes back at once.
 //! 14. **MUC2-PAM**: `<join room='…'/>` and `<part room='…'/>` in the namespace
 //!     `urn:xmpp:muc:0`, in an IQ to the own account. The result comes after
-//!     the self-presence, and the session is in the room like any other.
+//!     the self-presence, and the session is in the room like any other. A room
+//!     that says it speaks MUC2 is joined and parted by MUC2's own `<join/>` and
+//!     `<part/>`, any other by presence.
 //! 15. **Strangers.** Presence from a room that nobody joined reaches nobody;
 //!     a room that believes the account to be there is told otherwise.
 //! 16. **Everything is bounded**: [`Limits`].
@@ -106,7 +113,15 @@
 //!   room before the layer was switched on stays an occupant of its own until
 //!   it joins again.
 //! * Bookmarks and [`AccountMuc::leave`] take effect at the next tick.
-//! * MUC2-PAM sends rooms an ordinary join, MUC2's own is not spoken yet.
+//! * What somebody says before the room has sent its subject reaches newcomers
+//!   behind history and subject (§7.1), as a copy that bears no ID of the
+//!   account's own archive.
+//! * From a room that shows the account before the others, newcomers hear in that
+//!   order, too.
+//! * Of MUC2 only joining and parting are spoken, as of the draft of May 2026
+//!   (ProtoXEP "MUC2 Addressing/Occupancy"): occupants are addressed by their
+//!   nicks. A room that shows nobody to an account which joined by request is
+//!   joined by presence as well, at the next tick.
 //! * A room that cannot be joined for now is not forgotten if the account was
 //!   there before; what a session says meanwhile, the room refuses.
 //! * Fails closed: a session's stanza for a room is refused if the layer breaks.

@@ -20,9 +20,15 @@
 //!        unavailable, or no answer    └─────────┘   the host
 //! ```
 //!
-//! `Out` with nobody waiting is forgotten by the layer after a while. `Lost` is a seat that
-//! the account means to have: sessions stay in the room, and are told only what
-//! changed once it is back. A restart begins in `Lost`, or in `Leaving`.
+//! `Out` is forgotten by the layer after a while. `Lost` is a seat that the account
+//! means to have: sessions stay in the room, and are told only what changed once
+//! it is back. A restart begins in `Lost`, or in `Leaving`. What leads out of
+//! `Joined` for good leads out of `Joining` and `Lost` as well. Who asks to join
+//! while the account leaves waits in `Leaving`, and a bookmark that wants it back
+//! does so, too: then `Out` is passed through.
+//!
+//! `Joined` begins with a while of settling, until the room has sent its subject:
+//! see `settling`.
 //!
 //! Who sends what is said by methods named after what happened; each takes a
 //! [`Turn`], which carries time, options and chance in, and [`Command`]s out.
@@ -31,7 +37,11 @@
 //! | File | What happens in it |
 //! |---|---|
 //! | `sessions` | which sessions are in |
-//! | `join` | sessions ask to join; the room lets the account in or refuses |
+//! | `join` | sessions ask to join, and the account asks the room |
+//! | `request` | the account joins and parts by request (MUC2) |
+//! | `admit` | the room lets the account in |
+//! | `settling` | what the room says to who has come, until it has said all |
+//! | `refuse` | the room does not let the account in |
 //! | `reserved` | a room that wants its members under their registered nicks |
 //! | `replay` | what a session that joins is told locally |
 //! | `occupants`, `history` | what is kept for that |
