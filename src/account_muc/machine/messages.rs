@@ -62,10 +62,10 @@ impl Machine {
             return self.was_said(turn, message, said_at.unwrap_or(turn.at));
         }
         // Something live: the room has said all that it says to newcomers.
-        let newcomers = self.newcomers();
-        turn.original = Original::Reaches(match newcomers.is_empty() {
-            true => self.sessions(),
-            false => self.settled(),
+        let newcomers = settling.then(|| self.newcomers());
+        turn.original = Original::Reaches(match newcomers {
+            Some(_) => self.settled(),
+            None => self.sessions(),
         });
         self.settle(turn);
         self.doubt.heard(turn.at);
@@ -81,7 +81,7 @@ impl Machine {
             // Newcomers get it behind history and subject. Deliberately as a
             // copy, without the archive ID that a layer further in would put on
             // the original: that is with the others before any copy.
-            turn.tell_all(newcomers, message.clone());
+            turn.tell_all(newcomers.unwrap_or_default(), message.clone());
         } else {
             // History that came late: everybody who is to have it has it.
             turn.original = Original::TakenIn;
