@@ -51,7 +51,13 @@ fn first_message(bencher: Bencher<'_, '_>) {
 /// Any later one: forwarded to 4,000 who are away, and everybody knows.
 #[divan::bench(sample_size = 1, sample_count = 200)]
 fn later_message(bencher: Bencher<'_, '_>) {
-    measure(bencher, LARGE);
+    measure(bencher, LARGE, false);
+}
+
+/// The same when somebody has come or gone since the last.
+#[divan::bench(sample_size = 1, sample_count = 200)]
+fn after_a_change(bencher: Bencher<'_, '_>) {
+    measure(bencher, LARGE, true);
 }
 
 /// The same in a room without members who are away, and without targets.
@@ -62,16 +68,19 @@ fn nobody_away(bencher: Bencher<'_, '_>) {
         targets: 0,
         ..LARGE
     };
-    measure(bencher, size);
+    measure(bencher, size, false);
 }
 
-fn measure(bencher: Bencher<'_, '_>, size: Size) {
+fn measure(bencher: Bencher<'_, '_>, size: Size, has_changed: bool) {
     bencher
         .with_inputs(|| {
             let mut room = room(size);
             let first = room.said(BODY);
             let _ = room.says(first);
             room.host.sent();
+            if has_changed {
+                room.changes();
+            }
             let said = room.said(BODY);
             (room, said)
         })

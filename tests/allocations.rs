@@ -176,3 +176,48 @@ fn a_copy_for_who_is_away_costs_two_allocations_at_most_and_no_body() {
     let (fewer, more) = (broadcast(100, 100_000), broadcast(1_100, 100_000));
     assert_eq!(more.1 - fewer.1, bytes);
 }
+
+/// What the first message after a start costs a room with so many to notify.
+fn notifications(targets: usize) -> u64 {
+    let mut room = room::room(room::Size {
+        occupants: 10,
+        registered: 1_500,
+        targets,
+    });
+    let said = room.said("first");
+    let spent = measure(|| {
+        let outcome = room.says(said);
+        assert_eq!(outcome.emits.len(), targets);
+    });
+    spent.count_total
+}
+
+#[test]
+fn a_notification_costs_thirteen_allocations_at_most() {
+    let count = notifications(1_100) - notifications(100);
+    // And lists that grow.
+    assert!(count <= 13_010, "{count} allocations for 1,000");
+}
+
+/// What a message costs when somebody has come or gone since the last.
+fn after_a_change(away: usize) -> u64 {
+    let mut room = room::room(room::Size {
+        occupants: 10,
+        registered: 10 + away,
+        targets: 0,
+    });
+    let first = room.said("first");
+    let _ = room.says(first);
+    room.changes();
+    let said = room.said("second");
+    let spent = measure(|| drop(room.says(said)));
+    assert_eq!(room.host.sent(), 2 * (10 + away));
+    spent.count_total
+}
+
+#[test]
+fn who_is_away_is_worked_out_anew_without_a_copy_of_any_address() {
+    // The copies themselves, and a list of places that grows.
+    let count = after_a_change(1_100) - after_a_change(100);
+    assert!(count <= 1_010, "{count} allocations for 1,000");
+}

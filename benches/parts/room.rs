@@ -124,6 +124,11 @@ impl<S: Service<Envelope, Response = Outcome, Error = Infallible> + Clone> Room<
         envelope
     }
 
+    /// Somebody has come or gone: the next message brings another snapshot.
+    pub fn changes(&mut self) {
+        self.snapshot = Arc::new(Snapshot::clone(&self.snapshot));
+    }
+
     /// Lets the room say it.
     pub fn says(&mut self, envelope: Envelope) -> Outcome {
         let passed = self.stack.call(envelope).now_or_never();

@@ -4,7 +4,7 @@ use jid::{BareJid, FullJid, Jid};
 
 use crate::stanza::{RawXml, ns};
 
-use super::{Fate, Holders};
+use super::{Away, Fate, Holders};
 
 /// What an outer layer tells the inner ones about an envelope.
 ///
@@ -47,7 +47,7 @@ pub struct Facts {
     /// [audience](Self::audience): bare JIDs of members who are away. Set by a
     /// layer while the broadcast passes, obeyed by the router, so that there
     /// is one moment at which it is decided who gets it and how.
-    pub away: Option<Arc<[Jid]>>,
+    pub away: Option<Away>,
     /// The account has asked for this groupchat to be kept for it, and no client
     /// gets it: an archive that leaves groupchat out takes this in. Set by a
     /// layer that takes a room's messages in for who is away.

@@ -17,6 +17,7 @@
 //! in [`middleware`](crate::middleware), the carrying out in
 //! [`host`](crate::host).
 
+mod away;
 mod emit;
 mod entropy;
 mod envelope;
@@ -30,6 +31,7 @@ mod settling;
 mod trail;
 mod traits;
 
+pub use away::Away;
 pub use emit::{Emit, EmitKind, Fate, Target};
 pub use entropy::Entropy;
 pub use envelope::{Envelope, Parts, What};

@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use jid::{BareJid, Jid};
 use tower_service::Service;
 
-use crate::flow::{Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
+use crate::flow::{Away, Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
 use crate::stanza::{AddressFault, Condition, Kind, Stanza, Time};
 
 use super::delivery::is_subscription;
@@ -80,7 +80,7 @@ impl<H: Host> Router<H> {
             Route::Broadcast(snapshot) => match &envelope.facts.audience {
                 Some(audience) => {
                     self.0.broadcast(snapshot, stanza);
-                    let away = envelope.facts.away.iter().flat_map(|away| away.iter());
+                    let away = envelope.facts.away.iter().flat_map(Away::iter);
                     let all = audience.iter().chain(away);
                     Placed::Done(self.to_audience(envelope.at, all, stanza))
                 }

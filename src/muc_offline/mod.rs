@@ -144,6 +144,7 @@ mod account;
 mod form;
 mod known;
 mod port;
+mod registrants;
 mod room;
 mod rules;
 mod state;

@@ -1,16 +1,17 @@
 //! Who registered with which room, and what is on its way to them. Pure:
 //! told of time and traffic, it says to whom a message goes.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jid::{BareJid, Jid};
 
-use crate::flow::{Affiliation, Snapshot};
+use crate::flow::{Away, Snapshot};
 use crate::stanza::{Stanza, Time};
 
+use super::registrants::Registrants;
 use super::rules::Bounce;
 use super::{Limits, Registration};
 
@@ -28,9 +29,7 @@ pub(super) struct Rooms {
 /// One room; none is without registrants.
 #[derive(Debug, Default)]
 struct Room {
-    registrants: BTreeMap<BareJid, Registrant>,
-    /// Who is away, as long as a broadcast brings this same snapshot.
-    away: Option<(Arc<Snapshot>, Arc<[Jid]>)>,
+    registrants: Registrants,
     /// The newest messages that were forwarded, with running numbers.
     recent: VecDeque<Forwarded>,
     number: u64,
@@ -40,27 +39,18 @@ struct Room {
     waiting: VecDeque<Waiting>,
 }
 
-#[derive(Debug, Default)]
-struct Registrant {
-    paused: bool,
-    /// How often in a row its server refused, and the number of the newest
-    /// message that it refused.
-    refusals: u32,
-    refused: u64,
-}
-
 #[derive(Debug)]
 struct Forwarded {
     number: u64,
     id: Option<u64>,
-    to: Arc<[Jid]>,
+    to: Away,
 }
 
 /// A message that has not gone to all of its recipients yet.
 #[derive(Debug)]
 struct Waiting {
     stanza: Stanza,
-    to: Arc<[Jid]>,
+    to: Away,
     next: usize,
 }
 
@@ -93,8 +83,8 @@ impl Rooms {
     /// always may.
     pub(super) fn has_space(&self, room: &BareJid, account: &BareJid) -> bool {
         let there = self.rooms.get(room).map(|room| &room.registrants);
-        there.is_some_and(|there| there.contains_key(account))
-            || (there.map_or(0, BTreeMap::len) < self.limits.per_room
+        there.is_some_and(|there| there.get(account).is_some())
+            || (there.map_or(0, Registrants::len) < self.limits.per_room
                 && self.registrants < self.limits.total)
     }
 
@@ -103,13 +93,8 @@ impl Rooms {
     pub(super) fn put(&mut self, registration: &Registration) -> (bool, bool) {
         let is_first = !self.rooms.contains_key(&registration.room);
         let room = self.rooms.entry(registration.room.clone()).or_default();
-        room.away = None;
-        let registrant = Registrant {
-            paused: registration.paused,
-            ..Registrant::default()
-        };
-        let account = registration.account.clone();
-        let is_new = room.registrants.insert(account, registrant).is_none();
+        let account = &registration.account;
+        let is_new = room.registrants.put(account, registration.paused);
         self.registrants += usize::from(is_new);
         (is_first, is_new)
     }
@@ -120,9 +105,8 @@ impl Rooms {
         let Some(found) = self.rooms.get_mut(room) else {
             return (false, false);
         };
-        let was_there = found.registrants.remove(account).is_some();
+        let was_there = found.registrants.remove(account);
         self.registrants -= usize::from(was_there);
-        found.away = None;
         let was_last = found.registrants.is_empty();
         if was_last {
             self.remove_room(room);
@@ -138,7 +122,7 @@ impl Rooms {
         self.registrants -= gone.registrants.len();
         self.waiting -= gone.waiting.len();
         self.paced.remove(room);
-        gone.registrants.into_keys().collect()
+        gone.registrants.iter().map(Jid::to_bare).collect()
     }
 
     /// Whether the account is registered, and if so, whether it is paused.
@@ -154,7 +138,7 @@ impl Rooms {
             .get_mut(room)
             .and_then(|room| room.registrants.get_mut(account));
         if let Some(registrant) = registrant {
-            registrant.refusals = 0;
+            registrant.entered();
         }
     }
 
@@ -167,11 +151,11 @@ impl Rooms {
         at: Time,
         snapshot: &Arc<Snapshot>,
         stanza: &Stanza,
-    ) -> (Option<Arc<[Jid]>>, Result<(), usize>) {
+    ) -> (Option<Away>, Result<(), usize>) {
         let Some(room) = self.rooms.get_mut(&snapshot.room) else {
             return (None, Ok(()));
         };
-        let away = room.away(snapshot);
+        let away = room.registrants.away(snapshot);
         if away.is_empty() {
             return (None, Ok(()));
         }
@@ -181,7 +165,7 @@ impl Rooms {
         if now == away.len() {
             return (Some(away), Ok(()));
         }
-        let first = (now > 0).then(|| away[..now].into());
+        let first = (now > 0).then(|| away.first(now));
         if self.waiting >= self.limits.waiting {
             return (first, Err(away.len() - now));
         }
@@ -214,7 +198,7 @@ impl Rooms {
                     continue;
                 };
                 front.next += 1;
-                let registrant = room.registrants.get(&to.to_bare());
+                let registrant = room.registrants.get(to);
                 if registrant.is_some_and(|registrant| !registrant.paused) {
                     let stanza = front.stanza.clone().with_to(to.clone());
                     due.push((address.clone(), to.clone(), stanza));
@@ -246,10 +230,8 @@ impl Rooms {
             return Bounced::NotOurs;
         };
         let id = id.map(hashed);
-        let account_jid: &Jid = account;
-        let forwarded = room.recent.iter().rev().find(|forwarded| {
-            forwarded.id == id && forwarded.to.binary_search(account_jid).is_ok()
-        });
+        let mut recent = room.recent.iter().rev();
+        let forwarded = recent.find(|it| it.id == id && it.to.contains(account));
         let Some(number) = forwarded.map(|forwarded| forwarded.number) else {
             return Bounced::NotOurs;
         };
@@ -257,20 +239,10 @@ impl Rooms {
             // Late: the registration has ended meanwhile.
             return Bounced::Noted;
         };
-        match bounce {
-            Bounce::Gone => return Bounced::Over,
-            Bounce::Transient => return Bounced::Noted,
-            Bounce::Refused if number <= registrant.refused => return Bounced::Noted,
-            Bounce::Refused => {}
+        match registrant.bounced(number, bounce, self.limits.refusals) {
+            true => Bounced::Over,
+            false => Bounced::Noted,
         }
-        // One that was not refused in between ends the row.
-        let follows = number == registrant.refused + 1;
-        registrant.refusals = if follows { registrant.refusals } else { 0 } + 1;
-        registrant.refused = number;
-        if registrant.refusals >= self.limits.refusals {
-            return Bounced::Over;
-        }
-        Bounced::Noted
     }
 
     /// How many registrations there are.
@@ -287,41 +259,7 @@ impl Rooms {
 }
 
 impl Room {
-    /// Members who are away: registered, not kicked, not outcast and not
-    /// without affiliation, and without an occupant of whatever nick. Sorted.
-    ///
-    /// Broadcasts between two changes of the room share a snapshot, so this
-    /// is worked out once for them all.
-    fn away(&mut self, snapshot: &Arc<Snapshot>) -> Arc<[Jid]> {
-        if let Some((known, away)) = &self.away
-            && Arc::ptr_eq(known, snapshot)
-        {
-            return away.clone();
-        }
-        // All three lists are sorted by address: one walk.
-        let mut occupants = snapshot.occupants.iter().peekable();
-        let mut members = snapshot.members.iter().peekable();
-        let away: Arc<[Jid]> = self
-            .registrants
-            .iter()
-            .filter(|(_, registrant)| !registrant.paused)
-            .map(|(account, _)| account)
-            .filter(|account| {
-                while occupants.next_if(|other| other < account).is_some() {}
-                while members.next_if(|member| member.jid < **account).is_some() {}
-                let is_present = occupants.peek() == Some(account);
-                let is_member = members.peek().is_some_and(|member| {
-                    member.jid == **account && member.affiliation >= Affiliation::Member
-                });
-                is_member && !is_present
-            })
-            .map(|account| Jid::from(account.clone()))
-            .collect();
-        self.away = Some((snapshot.clone(), away.clone()));
-        away
-    }
-
-    fn remember(&mut self, stanza: &Stanza, to: &Arc<[Jid]>) {
+    fn remember(&mut self, stanza: &Stanza, to: &Away) {
         self.number += 1;
         if self.recent.len() == RECENT {
             self.recent.pop_front();

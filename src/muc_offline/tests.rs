@@ -6,7 +6,7 @@ use std::sync::Arc;
 use jid::BareJid;
 use proptest::prelude::*;
 
-use crate::flow::{Affiliation, Member, Snapshot};
+use crate::flow::{Affiliation, Away, Member, Snapshot};
 use crate::stanza::{Stanza, Time};
 
 use super::rules::Bounce;
@@ -64,7 +64,7 @@ fn message(id: &str) -> Stanza {
 fn forward(rooms: &mut Rooms, snapshot: &Arc<Snapshot>, id: &str) -> Vec<String> {
     let (to, done) = rooms.forward(Time::EPOCH, snapshot, &message(id));
     assert_eq!(done, Ok(()));
-    let to = to.iter().flat_map(|to| to.iter());
+    let to = to.iter().flat_map(Away::iter);
     to.map(ToString::to_string).collect()
 }
 

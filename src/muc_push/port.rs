@@ -2,7 +2,7 @@ use async_trait::async_trait;
 use jid::{BareJid, Jid};
 use thiserror::Error;
 
-use crate::flow::{Affiliation, BoxError};
+use crate::flow::{Affiliation, BoxError, bare};
 
 /// Where push registrations are kept.
 ///
@@ -89,7 +89,7 @@ impl Target {
 
     /// Whether a client or its account is notified, rather than a service.
     pub fn is_direct(&self) -> bool {
-        self.jid.to_bare() == self.account
+        bare(&self.jid) == self.account.as_str()
     }
 }
 

@@ -235,11 +235,12 @@ impl MucPushRoom {
                 author: envelope.facts.author.as_deref(),
                 message,
             };
-            let new_id = || self.entropy.token(16);
-            told = self.rooms().say(said, &self.settings, new_id);
+            let mut numbers = Numbers::new(&*self.entropy);
+            told = self.rooms().say(said, &self.settings, || numbers.draw());
         }
         decided(NAME, &(told.send.len(), told.over.len()));
         let mut outcome = next.run(envelope).await?;
+        outcome.emits.reserve(told.send.len());
         for notification in told.send {
             let to = notification.to().cloned();
             outcome.emits.extend(to.map(|to| {
@@ -332,6 +333,35 @@ impl fmt::Debug for MucPushRoom {
 }
 
 const NAME: &str = "muc_push_room";
+
+/// Random numbers, drawn from the host many at a time: it may have to ask its
+/// system for them.
+struct Numbers<'a> {
+    entropy: &'a dyn Entropy,
+    drawn: [u8; 512],
+    used: usize,
+}
+
+impl<'a> Numbers<'a> {
+    fn new(entropy: &'a dyn Entropy) -> Self {
+        let drawn = [0; 512];
+        Self {
+            entropy,
+            used: drawn.len(),
+            drawn,
+        }
+    }
+
+    fn draw(&mut self) -> u64 {
+        if self.used == self.drawn.len() {
+            self.entropy.fill(&mut self.drawn);
+            self.used = 0;
+        }
+        let number = self.drawn[self.used..].first_chunk().copied();
+        self.used += 8;
+        u64::from_le_bytes(number.unwrap_or_default())
+    }
+}
 
 fn incident(error: &TargetError) -> Incident {
     Incident::new(NAME, Stage::After, error.to_string())

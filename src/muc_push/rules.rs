@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use jid::{BareJid, Jid};
 
 use crate::stanza::{
-    Condition, Element, ElementRef, ErrorType, MessageType, RawXml, Stanza, Type, ns,
+    Condition, Element, ElementRef, ErrorType, Kind, MessageType, RawXml, Stanza, Type, ns,
 };
 
 use super::{Limits, Standing, Target};
@@ -204,41 +204,64 @@ pub fn judge(answer: &Stanza, target: &Target) -> Verdict {
     }
 }
 
-/// A notification (XEP-0357 §7), from the room.
-pub(super) fn notification(
-    target: &Target,
-    room: &BareJid,
-    id: &str,
-    message: &Stanza,
-    summary: &Summary,
-) -> Stanza {
-    let mut pubsub = RawXml::build("pubsub", ns::PUBSUB).open("publish", ns::PUBSUB);
-    if let Some(node) = &target.node {
-        pubsub = pubsub.attr("node", node);
+/// What a room tells of one message (XEP-0357 §7): to all clients the same, and
+/// to all services.
+#[derive(Debug)]
+pub(super) struct Notice {
+    room: BareJid,
+    to_clients: RawXml,
+    to_services: RawXml,
+}
+
+impl Notice {
+    pub(super) fn of(room: &BareJid, message: &Stanza, summary: &Summary) -> Self {
+        Self {
+            room: room.clone(),
+            to_clients: item(false, message, summary),
+            to_services: item(true, message, summary),
+        }
     }
-    pubsub = pubsub
-        .open("item", ns::PUBSUB)
-        .open("notification", ns::PUSH);
-    if let Some(form) = summarised(target, message, summary) {
-        pubsub = pubsub.raw(&form);
-    }
-    pubsub = pubsub.close().close().close();
-    let options = target.options.as_ref();
-    if let Some(form) = options.and_then(|form| RawXml::parse(form.as_bytes()).ok()) {
-        // Deliberately inside `<pubsub/>`, as XEP-0060 §7.1.5 has it; the
-        // example of XEP-0357 shows it beside.
-        pubsub = pubsub.open("publish-options", ns::PUBSUB).raw(&form);
-    }
-    Stanza::iq(Type::Set, id)
-        .with_from(room.clone())
-        .with_to(target.jid.clone())
+
+    /// The notification for one target, with its form of publish-options.
+    pub(super) fn to(&self, target: &Target, options: Option<&RawXml>, id: String) -> Stanza {
+        let item = match target.is_direct() {
+            true => &self.to_clients,
+            false => &self.to_services,
+        };
+        let mut pubsub = RawXml::build("pubsub", ns::PUBSUB).open("publish", ns::PUBSUB);
+        if let Some(node) = &target.node {
+            pubsub = pubsub.attr("node", node);
+        }
+        pubsub = pubsub.raw(item).close();
+        if let Some(form) = options {
+            // Deliberately inside `<pubsub/>`, as XEP-0060 §7.1.5 has it; the
+            // example of XEP-0357 shows it beside.
+            pubsub = pubsub.open("publish-options", ns::PUBSUB).raw(form);
+        }
+        Stanza::between(
+            Kind::Iq,
+            Some(Type::Set),
+            self.room.clone(),
+            target.jid.clone(),
+        )
+        .with_id(id)
         .with_child(pubsub.finish())
+    }
+}
+
+fn item(counts: bool, message: &Stanza, summary: &Summary) -> RawXml {
+    let item = RawXml::build("item", ns::PUBSUB).open("notification", ns::PUSH);
+    let item = match summarised(counts, message, summary) {
+        Some(form) => item.raw(&form),
+        None => item,
+    };
+    item.finish()
 }
 
 /// What a notification says of the message; nothing, if that is all: a client
-/// needs to be told nothing, it asks the room.
-fn summarised(target: &Target, message: &Stanza, summary: &Summary) -> Option<RawXml> {
-    let count = (!target.is_direct()).then_some(Cow::Borrowed("1"));
+/// needs to be told nothing, it asks the room. A service is told a count.
+fn summarised(counts: bool, message: &Stanza, summary: &Summary) -> Option<RawXml> {
+    let count = counts.then_some(Cow::Borrowed("1"));
     let sender = message.from().filter(|_| summary.sender);
     let body = summary.body.then(|| message.body_text()).flatten();
     let fields = [

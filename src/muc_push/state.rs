@@ -1,5 +1,6 @@
 //! Who is notified of which room, and where each notification stands. Pure.
 
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,9 +8,9 @@ use std::time::Duration;
 use jid::{BareJid, Jid};
 
 use crate::flow::{Affiliation, Snapshot};
-use crate::stanza::{Stanza, Time};
+use crate::stanza::{RawXml, Stanza, Time};
 
-use super::rules::{self, Verdict};
+use super::rules::{self, Notice, Verdict};
 use super::{Limits, Settings, Standing, Target};
 
 /// The rooms of one server that anybody wants to be notified of; a service
@@ -25,6 +26,8 @@ pub(super) struct Rooms {
 #[derive(Debug)]
 struct Entry {
     target: Target,
+    /// Its options, read once and not for each notification.
+    options: Option<RawXml>,
     state: State,
     /// In a row.
     failures: u32,
@@ -46,8 +49,8 @@ struct Entry {
 enum State {
     /// The next message that it misses is told.
     Armed,
-    /// It has been told under this id, and has not answered.
-    Asked { id: String, at: Time },
+    /// It has been told under the id that this makes, and has not answered.
+    Asked { under: u64, at: Time },
     /// It knows; nothing more until it has been back.
     Woken,
     /// It could not be told; not again before this time.
@@ -107,8 +110,11 @@ impl Rooms {
             gone.push(entries.remove(oldest));
             many -= 1;
         }
+        let options = target.options.as_ref();
+        let options = options.and_then(|form| RawXml::parse(form.as_bytes()).ok());
         entries.push(Entry {
             target,
+            options,
             state: State::Armed,
             failures: 0,
             pause: PAUSE.0,
@@ -158,18 +164,20 @@ impl Rooms {
         }
     }
 
-    /// A room broadcasts a message. `new_id` makes ids for notifications.
+    /// A room broadcasts a message. `draw` gives random numbers, which ids are
+    /// made of.
     pub(super) fn say(
         &mut self,
         said: Said<'_>,
         settings: &Settings,
-        mut new_id: impl FnMut() -> String,
+        mut draw: impl FnMut() -> u64,
     ) -> Told {
         let address = &said.snapshot.room;
         let mut told = Told::default();
         if !rules::wakes(said.message) {
             return told;
         }
+        let notice = LazyCell::new(|| Notice::of(address, said.message, &settings.summary));
         let present: Option<HashSet<&Jid>> = said.audience.map(|all| all.iter().collect());
         let mentioned = settings
             .mentions_only
@@ -207,16 +215,10 @@ impl Rooms {
                     told.over.push(entry.target.clone());
                     continue;
                 }
-                let id = new_id();
-                let notification = rules::notification(
-                    &entry.target,
-                    address,
-                    &id,
-                    said.message,
-                    &settings.summary,
-                );
-                entry.state = State::Asked { id, at: said.at };
-                told.send.push(notification);
+                let under = draw();
+                let options = entry.options.as_ref();
+                told.send.push(notice.to(&entry.target, options, id(under)));
+                entry.state = State::Asked { under, at: said.at };
             }
         }
         self.drop_all(&told.over);
@@ -277,8 +279,8 @@ impl Entry {
         self.pause = PAUSE.0;
     }
 
-    fn is_asked(&self, under: &str) -> bool {
-        matches!(&self.state, State::Asked { id, .. } if id == under)
+    fn is_asked(&self, asked: &str) -> bool {
+        matches!(self.state, State::Asked { under, .. } if id(under) == asked)
     }
 
     /// Says whether the registration is over.
@@ -318,6 +320,16 @@ impl Entry {
         self.pause(at);
         self.failures >= limit
     }
+}
+
+/// The id of a notification: 16 characters. Written by hand, which costs a fifth of
+/// what a format does; a message may make thousands.
+fn id(under: u64) -> String {
+    let bytes = under.to_be_bytes().into_iter();
+    let digits = bytes.flat_map(|byte| [byte >> 4, byte & 0xF]);
+    digits
+        .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
+        .collect()
 }
 
 /// A client is present if it is itself in the room; an account, or who has a

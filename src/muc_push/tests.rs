@@ -53,10 +53,10 @@ fn say(rooms: &mut Rooms, at: Time, present: &[Jid]) -> Told {
         author: None,
         message: &message.with_text_child("body", "hi"),
     };
-    let mut number = at.micros();
+    let mut number = at.micros().unsigned_abs();
     rooms.say(said, &Settings::default(), || {
         number += 1;
-        format!("p{number}")
+        number
     })
 }
 
