@@ -74,7 +74,8 @@
 //!     neither delivered nor copied, stored offline or refused.
 //! 11. **It is archived** by an archive further in
 //!     ([`Facts::wanted`](crate::flow::Facts::wanted)), with the room's `stanza-id`
-//!     and without forged ones; and whoever wakes devices is told ([`Notify`]).
+//!     and without forged ones; and whoever wakes devices is told ([`Notify`]),
+//!     who asks each device's [`PushFilter`].
 //! 12. **Once.** What comes again is taken in and dropped: the same `stanza-id` of
 //!     the room, or the same id from the same occupant where there is none.
 //! 13. **Registrations are learnt** from what the own sessions ask rooms and what
@@ -141,6 +142,7 @@
 //! ```
 
 mod account;
+mod filter;
 mod form;
 mod known;
 mod port;
@@ -152,6 +154,7 @@ mod state;
 mod tests;
 
 pub use account::{MucOfflineAccount, MucOfflineAccountLayer};
+pub use filter::{PushFilter, Wake};
 pub use form::FIELD;
 pub use port::{Notify, Registration, RegistrationError, Registrations};
 pub use room::{MucOfflineRoom, MucOfflineRoomLayer};

@@ -144,6 +144,8 @@ namespaces! {
     CSI = "urn:xmpp:csi:0";
     /// Push notifications (XEP-0357).
     PUSH = "urn:xmpp:push:0";
+    /// Which rooms' messages wake a device (Tigase): inside what enables push.
+    PUSH_FILTER_GROUPCHAT = "tigase:push:filter:groupchat:0";
     /// Unique and stable stanza IDs (XEP-0359).
     SID = "urn:xmpp:sid:0";
     /// Explicit message encryption (XEP-0380).

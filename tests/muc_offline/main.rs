@@ -8,3 +8,4 @@ mod late;
 mod property;
 mod receiving;
 mod registering;
+mod waking;
