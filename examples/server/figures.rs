@@ -49,6 +49,10 @@ pub fn count() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildErr
             "tower_xmpp_layer_incidents_total",
             "How often the layer broke and was stepped over.",
         ),
+        (
+            "server_mail_of_rooms_total",
+            "Messages that rooms wrote to accounts that are away.",
+        ),
         ("server_writes_total", "Writes to client connections."),
         ("server_stanzas_written_total", "Stanzas in those writes."),
     ] {

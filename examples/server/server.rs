@@ -121,7 +121,8 @@ impl Server {
         };
         let sweep = archives::sweep(store.clone(), options.archives);
         let (switches, data) = (options.away, options.data.as_deref());
-        let of_accounts = away::of_accounts(switches, data, rooms.as_ref()).await?;
+        let bookmarks = site.bookmarks.clone();
+        let of_accounts = away::of_accounts(switches, data, bookmarks, rooms.as_ref()).await?;
         let of_rooms = away::of_rooms(switches, data, &site).await?;
         let (stack, archive) = stack(site.clone(), rooms, store, of_accounts, of_rooms);
         // What is acknowledged is safe, its recipient's archive included.

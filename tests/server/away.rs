@@ -1,10 +1,12 @@
 //! Members of rooms who are away, over the wire: what rooms write to them lies
 //! in their archive, and what rooms ask their account is answered.
 
-use tower_xmpp::stanza::{Stanza, Type, ns};
+use tower_xmpp::stanza::{Condition, Stanza, Type, ns};
 
 use super::client::*;
 use super::component::{Line, Other};
+use super::pep::{BOOKMARKS, pubsub};
+use super::process::{LISTEN, Process, ask};
 use super::storage::Data;
 
 const ROOM: &str = "tea@rooms.example.org";
@@ -27,11 +29,11 @@ async fn asks(client: &mut Client, iq: &str) -> Stanza {
     }
 }
 
-/// The ids of what lies in Bob's archive when all has arrived that Alice has
-/// said: what is for one account arrives in order.
-async fn archived(alice: &mut Client, client: &mut Client) -> Vec<String> {
-    let now = "<message to='bob@example.org/desk' type='headline' id='now'/>";
-    alice.send(now).await;
+/// The ids of what lies in this client's archive when all has arrived that another
+/// has said: what is for one account arrives in order.
+async fn archived(other: &mut Client, session: &str, client: &mut Client) -> Vec<String> {
+    let now = format!("<message to='{session}' type='headline' id='now'/>");
+    other.send(&now).await;
     while client.stanza().await.id() != Some("now") {}
     client
         .send("<iq type='set' id='q'><query xmlns='urn:xmpp:mam:2'/></iq>")
@@ -86,7 +88,10 @@ async fn what_was_said_while_one_was_away_lies_in_ones_archive_also_after_a_kill
     let mut bob = Client::bound(address, "bob", "desk").await;
     assert!(asks(&mut bob, &register("1")).await.is_type(&Type::Result));
     says(&mut alice, "m1").await;
-    assert_eq!(archived(&mut alice, &mut bob).await, ["m1"]);
+    assert_eq!(
+        archived(&mut alice, "bob@example.org/desk", &mut bob).await,
+        ["m1"]
+    );
     server.kill();
 
     let mut server = data.server("");
@@ -95,7 +100,10 @@ async fn what_was_said_while_one_was_away_lies_in_ones_archive_also_after_a_kill
     joins(&mut alice, "Alice").await;
     says(&mut alice, "m2").await;
     let mut bob = Client::bound(address, "bob", "desk").await;
-    assert_eq!(archived(&mut alice, &mut bob).await, ["m1", "m2"]);
+    assert_eq!(
+        archived(&mut alice, "bob@example.org/desk", &mut bob).await,
+        ["m1", "m2"]
+    );
     // Whoever is there has it from the room, and the archive of the room.
     joins(&mut bob, "Bob").await;
     says(&mut alice, "m3").await;
@@ -104,7 +112,10 @@ async fn what_was_said_while_one_was_away_lies_in_ones_archive_also_after_a_kill
         .await;
     asks(&mut bob, &register("0")).await;
     says(&mut alice, "m4").await;
-    assert_eq!(archived(&mut alice, &mut bob).await, ["m1", "m2"]);
+    assert_eq!(
+        archived(&mut alice, "bob@example.org/desk", &mut bob).await,
+        ["m1", "m2"]
+    );
     server.kill();
 }
 
@@ -117,6 +128,70 @@ async fn without_the_layer_the_field_is_not_offered() {
         format!("<iq type='get' id='f' to='{ROOM}'><query xmlns='jabber:iq:register'/></iq>");
     let form = asks(&mut alice, &form).await.to_xml();
     assert!(!form.contains("tigase.org"), "{form}");
+}
+
+/// A room elsewhere writes to Alice's account, and then asks something: what comes
+/// before the answer to that came of the message.
+async fn milk_writes(line: &mut Line, id: &str) -> Option<Stanza> {
+    line.send(&format!(
+        "<message type='groupchat' id='{id}' from='milk@muc.example/Bob' to='alice@example.org'>\
+         <body>hi</body></message>\
+         <iq type='get' id='q' from='milk@muc.example' to='alice@example.org'>\
+         <query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
+    ))
+    .await;
+    let first = line.stanza().await;
+    if first.is_response() {
+        return None;
+    }
+    assert!(line.stanza().await.is_response());
+    Some(first)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_room_elsewhere_may_write_to_an_account_as_long_as_it_is_bookmarked() {
+    let other = Other::listen().await;
+    let address = other.0.local_addr().unwrap();
+    let mut server = Process::start(&format!(
+        "{LISTEN} --metrics 127.0.0.1:0 --uplink component://secret@{address}"
+    ));
+    let (address, figures) = server.addresses();
+    let mut both = [other.line().await, other.line().await];
+    both.sort_by(|one, other| one.1.cmp(&other.1));
+    let [(mut line, _), _rooms] = both;
+    let mut alice = Client::bound(address, "alice", "phone").await;
+    let bookmark = format!(
+        "<publish node='{BOOKMARKS}'><item id='milk@muc.example'>\
+         <conference xmlns='{BOOKMARKS}'/></item></publish>"
+    );
+    let retract = format!("<retract node='{BOOKMARKS}'><item id='milk@muc.example'/></retract>");
+    for (id, change, is_known) in [
+        ("m1", None, false),
+        ("m2", Some(bookmark), true),
+        ("m3", Some(retract), false),
+    ] {
+        if let Some(change) = change {
+            let changed = asks(&mut alice, &pubsub(&change)).await;
+            assert!(changed.is_type(&Type::Result), "{}", changed.to_xml());
+        }
+        let came = milk_writes(&mut line, id).await;
+        assert_eq!(came.is_none(), is_known, "{id}: {came:?}");
+        if let Some(refused) = came {
+            assert_eq!(refused.id(), Some(id));
+            let error = refused.error().expect("an error");
+            assert_eq!(error.condition, Condition::ServiceUnavailable);
+        }
+    }
+    let mut bob = Client::bound(address, "bob", "desk").await;
+    assert_eq!(
+        archived(&mut bob, "alice@example.org/phone", &mut alice).await,
+        ["m2"]
+    );
+    let figures = ask(figures, "GET /metrics HTTP/1.1\r\n\r\n");
+    assert!(
+        figures.contains("server_mail_of_rooms_total 1"),
+        "{figures}"
+    );
 }
 
 /// What comes next on the line of the accounts, but for presence.

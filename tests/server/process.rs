@@ -44,7 +44,7 @@ impl Process {
     }
 
     /// The same, and where it shows its figures.
-    fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
+    pub fn addresses(&mut self) -> (SocketAddr, SocketAddr) {
         let output = BufReader::new(self.0.stdout.as_mut().unwrap());
         let mut lines = output.lines().map(Result::unwrap);
         let mut after = |mark: &str| {
@@ -161,7 +161,7 @@ async fn the_log_tells_who_did_what_and_never_what_was_said() {
 }
 
 /// What a question over HTTP is answered with.
-fn ask(address: SocketAddr, question: &str) -> String {
+pub fn ask(address: SocketAddr, question: &str) -> String {
     let mut socket = std::net::TcpStream::connect(address).unwrap();
     socket.write_all(question.as_bytes()).unwrap();
     let mut answer = String::new();
