@@ -5,5 +5,7 @@ mod answering;
 mod client;
 mod house;
 mod notifying;
+mod oracle;
+mod property;
 mod registering;
 mod returning;
