@@ -18,6 +18,24 @@ const TYPES = {
   ".svg": "image/svg+xml",
 };
 
+/** What every page here has. */
+const ALWAYS = {
+  authentication: "login",
+  auto_login: true,
+  discover_connection_methods: false,
+  view_mode: "fullscreen",
+  assets_path: "/",
+  allow_non_roster_messaging: true,
+  // Its library is a file that npm does not bring.
+  blacklisted_plugins: ["converse-omemo", "converse-omemo-views"],
+  whitelisted_plugins: ["probe"],
+  persistent_store: "none",
+  clear_messages_on_reconnection: false,
+  play_sounds: false,
+  show_desktop_notifications: false,
+  loglevel: "debug",
+};
+
 /** The page: Converse with these settings, and with its inside in `probe`. */
 function page(settings) {
   return `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>Converse</title>
@@ -25,7 +43,7 @@ function page(settings) {
 <script type="module">
 import "/converse.min.js";
 window.converse.plugins.add("probe", { initialize() { window.probe = this._converse; } });
-window.converse.initialize(${JSON.stringify(settings)});
+window.converse.initialize(${JSON.stringify({ ...ALWAYS, ...settings })});
 </script></body></html>`;
 }
 

@@ -62,17 +62,18 @@ need_slixmpp() {
     timeout 300 "$venv/bin/pip" install --quiet slixmpp==1.17.0 </dev/null
 }
 
-# A folder of node modules with the one version of @xmpp/client that was proven.
+# A folder of node modules with the one version of @xmpp/client, and of the component
+# of the same family, that was proven.
 need_xmppjs() {
     export XMPPJS=$root/target/live/npm
     need_package node nodejs
     need_package npm npm
-    [ -d "$XMPPJS/node_modules/@xmpp/client" ] && return
+    [ -d "$XMPPJS/node_modules/@xmpp/component" ] && return
     rm -rf "$XMPPJS"
     mkdir -p "$XMPPJS"
     echo '{"private": true}' >"$XMPPJS/package.json"
     timeout 300 npm install --prefix "$XMPPJS" --silent --no-audit --no-fund --ignore-scripts \
-        @xmpp/client@0.14.0 </dev/null
+        @xmpp/client@0.14.0 @xmpp/component@0.13.1 </dev/null
 }
 
 # Converse.js, and Debian's Chromium with what drives it.

@@ -163,3 +163,48 @@ END
     server_log=$dir/rooms.log
     no_complaints 'rooms under Prosody'
 }
+
+# Converse.js in a browser, at Debian's Prosody over WebSocket, whose rooms are the example
+# `rooms` and whose push service is a component of the check.
+judge_push_in_browser() { # judge_push_in_browser ARGUMENT…
+    local port components websocket dir=$scratch/push
+    need_package prosody prosody
+    port=$(free_port)
+    components=$(free_port)
+    websocket=$(free_port)
+    mkdir -p "$dir"
+    {
+        prosody_base "$dir" "$port" "$components"
+        cat <<END
+log = { info = "$dir/prosody.log" }
+http_ports = { $websocket }
+http_interfaces = { "127.0.0.1" }
+https_ports = {}
+http_default_host = "localhost"
+consider_websocket_secure = true
+modules_enabled = { "roster", "saslauth", "disco", "ping", "carbons", "pep", "private", "websocket" }
+VirtualHost "localhost"
+END
+        for component in rooms.localhost push.localhost; do
+            printf 'Component "%s"\n    component_secret = "secret"\n' "$component"
+        done
+    } >"$dir/prosody.cfg.lua"
+    for name in alice bob; do
+        prosodyctl --config "$dir/prosody.cfg.lua" register $name localhost $name >/dev/null 2>&1
+    done
+    start_server 'prosody of a browser' "$port" prosody -F --config "$dir/prosody.cfg.lua"
+    server_log=$scratch/push-rooms.log
+    "$rooms" --domain rooms.localhost \
+        --uplink "component://secret@127.0.0.1:$components" >"$server_log" 2>&1 </dev/null &
+    server_pid=$!
+    pids+=("$server_pid")
+    for _ in $(seq 300); do
+        if grep -q 'component successfully authenticated' "$dir/prosody.log"; then break; fi
+        sleep 0.1
+    done
+    judge 120 'Converse and push' node "$live/converse_push.mjs" --port "$port" \
+        --component-port "$components" --websocket "ws://127.0.0.1:$websocket/xmpp-websocket" \
+        --screenshot "$root/target/live/converse_push.png" "$@"
+    stop_server 'rooms of a browser'
+    no_complaints 'rooms of a browser'
+}
