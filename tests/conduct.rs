@@ -119,7 +119,7 @@ fn a_reach_of_which_everybody_has_vanished_is_as_none() {
             keeps_offline: true,
             ..House::default()
         });
-        let named = vec![old.clone()];
+        let named = [old.clone()].into();
         let reach = match reach_all {
             false => Reach::Besides(named),
             true => Reach::Only(named),
@@ -137,7 +137,7 @@ fn a_reach_of_which_everybody_has_vanished_is_as_none() {
         // Who named all recipients wants nobody else instead.
         let wanted = match reach_all {
             false => Original::Stored,
-            true => Original::Delivered(Vec::new()),
+            true => Original::Delivered([].into()),
         };
         assert_eq!(outcome.original, wanted);
     }

@@ -27,9 +27,9 @@ impl Service<Envelope> for Handing {
     fn call(&mut self, envelope: Envelope) -> Self::Future {
         let sessions = match &envelope.facts.reach {
             Reach::Only(sessions) => sessions.clone(),
-            _ => Vec::new(),
+            _ => [].into(),
         };
-        for _ in &sessions {
+        for _ in sessions.iter() {
             black_box(envelope.as_stanza().cloned());
         }
         ready(Ok(Outcome::of(Original::Delivered(sessions))))

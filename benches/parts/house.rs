@@ -264,7 +264,7 @@ impl Service<Envelope> for OneSession {
     }
 
     fn call(&mut self, _: Envelope) -> Self::Future {
-        let delivered = Original::Delivered(vec![self.0.clone()]);
+        let delivered = Original::Delivered([self.0.clone()].into());
         ready(Ok(Outcome::of(delivered)))
     }
 }

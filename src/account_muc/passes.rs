@@ -10,9 +10,9 @@ use crate::flow::{
 use crate::middleware::{Fault, Next, panic_text, report};
 use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time};
 
-use super::desk::{Done, Seated};
+use super::desk::Seated;
 use super::layer::{AccountMuc, NAME};
-use super::machine::{self, Answer, Asked, Exit, Machine};
+use super::machine::{self, Answer, Asked, Command, Exit, Machine};
 use super::muc;
 use super::outward::{self, Sent};
 use super::table::TooManyRooms;
@@ -157,32 +157,37 @@ impl AccountMuc {
     /// room must not get what is not for them.
     ///
     /// Most of it is what somebody says in a room, of which nothing is to be
-    /// written or sent besides: that takes one look and waits for nothing.
+    /// written or sent besides: that takes one look and waits for nothing. Only
+    /// what takes more has a future of that size, in a box.
     pub(super) async fn inward(
         &self,
         mut envelope: Envelope,
         next: Next,
     ) -> Result<Outcome, Fault> {
+        match self.look_at(&mut envelope) {
+            Looked::GoesOn => next.run(envelope).await,
+            more => Box::pin(self.inward_with(more, envelope, next)).await,
+        }
+    }
+
+    /// Lets the account's seat in the room hear of it, and names its sessions.
+    fn look_at(&self, envelope: &mut Envelope) -> Looked {
         let at = envelope.at;
         let (Route::ToAccount(account), Some(stanza)) = (&envelope.route, envelope.as_stanza())
         else {
-            return next.run(envelope).await;
+            return Looked::GoesOn;
         };
         let Some(room) = stanza.from() else {
-            return next.run(envelope).await;
+            return Looked::GoesOn;
         };
         if stanza.is_response() {
-            return Ok(Box::pin(self.answered(at, account, stanza)).await);
+            return Looked::Answers;
         }
         if muc::may_readmit(stanza)
             && muc::readmits(stanza)
             && !self.desk.table.known(account, &room.to_bare())
         {
-            // It goes on as it came, for the user to see.
-            let wanted = Box::pin(self.readmitted(account, &room.to_bare())).await;
-            let mut outcome = next.run(envelope).await?;
-            tell_if_broken(&mut outcome, wanted);
-            return Ok(outcome);
+            return Looked::Readmits;
         }
         let visited = self.desk.look(at, account, room, |machine, turn| {
             catch_unwind(AssertUnwindSafe(|| match stanza.kind() {
@@ -194,33 +199,73 @@ impl AccountMuc {
         let Some(visited) = visited else {
             // Forgotten between two looks, or never known.
             return match stanza.kind() {
-                Kind::Presence => Ok(self.desk.stranger(at, account, stanza).into_outcome()),
-                _ => next.run(envelope).await,
+                Kind::Presence => Looked::Haunts,
+                _ => Looked::GoesOn,
             };
         };
         if let Err(panic) = visited.result {
-            let mut incident = Incident::new(NAME, Stage::Before, panic_text(&*panic));
-            incident.panicked = true;
-            let mut outcome = Outcome::dropped(Drop::Filtered);
-            report(&mut outcome, incident);
-            return Ok(outcome);
+            return Looked::Broke(panic_text(&*panic));
         }
-        let done = match visited.commands {
-            none if none.is_empty() => Done::default(),
-            commands => Box::pin(self.desk.carry_out(at, account, room, commands)).await,
-        };
-        match visited.original {
-            machine::Original::TakenIn | machine::Original::Becomes(_) => {
-                return Ok(done.into_outcome());
-            }
-            machine::Original::GoesOn => {}
+        let goes_on = match visited.original {
+            machine::Original::TakenIn | machine::Original::Becomes(_) => false,
+            machine::Original::GoesOn => true,
             machine::Original::Reaches(sessions) => {
-                envelope.facts.reach = Reach::Only(sessions.to_vec());
+                envelope.facts.reach = Reach::Only(sessions);
                 envelope.facts.from_room = true;
+                true
+            }
+        };
+        if goes_on && visited.commands.is_empty() {
+            return Looked::GoesOn;
+        }
+        Looked::Wants {
+            goes_on,
+            commands: visited.commands,
+        }
+    }
+
+    /// The rest of it, where there is more to do than to let it go on.
+    async fn inward_with(
+        &self,
+        looked: Looked,
+        envelope: Envelope,
+        next: Next,
+    ) -> Result<Outcome, Fault> {
+        let at = envelope.at;
+        let (Route::ToAccount(account), Some(stanza)) = (&envelope.route, envelope.as_stanza())
+        else {
+            return next.run(envelope).await;
+        };
+        let Some(room) = stanza.from() else {
+            return next.run(envelope).await;
+        };
+        match looked {
+            Looked::GoesOn => next.run(envelope).await,
+            Looked::Answers => Ok(self.answered(at, account, stanza).await),
+            Looked::Haunts => Ok(self.desk.stranger(at, account, stanza).into_outcome()),
+            Looked::Readmits => {
+                // It goes on as it came, for the user to see.
+                let wanted = self.readmitted(account, &room.to_bare()).await;
+                let mut outcome = next.run(envelope).await?;
+                tell_if_broken(&mut outcome, wanted);
+                Ok(outcome)
+            }
+            Looked::Broke(what) => {
+                let mut incident = Incident::new(NAME, Stage::Before, what);
+                incident.panicked = true;
+                let mut outcome = Outcome::dropped(Drop::Filtered);
+                report(&mut outcome, incident);
+                Ok(outcome)
+            }
+            Looked::Wants { goes_on, commands } => {
+                let done = self.desk.carry_out(at, account, room, commands).await;
+                if !goes_on {
+                    return Ok(done.into_outcome());
+                }
+                let outcome = next.run(envelope).await?;
+                Ok(done.besides(outcome))
             }
         }
-        let outcome = next.run(envelope).await?;
-        Ok(done.besides(outcome))
     }
 
     /// The answer to a request that was sent in the account's name.
@@ -284,6 +329,25 @@ fn tell_if_broken(outcome: &mut Outcome, read: Result<(), Fault>) {
         let incident = Incident::new(NAME, Stage::Before, error.to_string());
         report(outcome, incident);
     }
+}
+
+/// What a room's stanza takes besides what a look at it has done.
+enum Looked {
+    /// Nothing: it goes on, for whom it reaches.
+    GoesOn,
+    /// It answers a request that was sent in the account's name.
+    Answers,
+    /// The account may come into the room again.
+    Readmits,
+    /// It is presence of a room that the account has not joined.
+    Haunts,
+    /// The machine panicked, and this is what it said.
+    Broke(String),
+    /// The machine wants this done, and then it goes on or ends.
+    Wants {
+        goes_on: bool,
+        commands: Vec<Command>,
+    },
 }
 
 /// The same stanza in the account's lane, where [`AccountMuc::outward`] takes

@@ -82,9 +82,9 @@ pub enum Reach {
     #[default]
     Rfc,
     /// These sessions besides the RFC's choice, each at most once.
-    Besides(Vec<FullJid>),
+    Besides(Arc<[FullJid]>),
     /// These sessions and no others.
-    Only(Vec<FullJid>),
+    Only(Arc<[FullJid]>),
 }
 
 impl Reach {
@@ -93,7 +93,7 @@ impl Reach {
     pub fn widen(&mut self, sessions: impl IntoIterator<Item = FullJid>) {
         let mut reached = match std::mem::take(self) {
             Reach::Rfc => Vec::new(),
-            Reach::Besides(reached) => reached,
+            Reach::Besides(reached) => reached.to_vec(),
             only @ Reach::Only(_) => {
                 *self = only;
                 return;
@@ -105,7 +105,7 @@ impl Reach {
             }
         }
         if !reached.is_empty() {
-            *self = Reach::Besides(reached);
+            *self = Reach::Besides(reached.into());
         }
     }
 }
@@ -149,10 +149,10 @@ mod tests {
         reach.widen([session("desk"), session("phone")]);
         assert_eq!(
             reach,
-            Reach::Besides(vec![session("phone"), session("desk")])
+            Reach::Besides([session("phone"), session("desk")].into())
         );
-        let mut only = Reach::Only(vec![session("phone")]);
+        let mut only = Reach::Only([session("phone")].into());
         only.widen([session("desk")]);
-        assert_eq!(only, Reach::Only(vec![session("phone")]));
+        assert_eq!(only, Reach::Only([session("phone")].into()));
     }
 }

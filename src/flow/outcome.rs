@@ -1,4 +1,5 @@
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use jid::FullJid;
 
@@ -29,7 +30,7 @@ pub struct Outcome {
 #[non_exhaustive]
 pub enum Original {
     /// It reached these sessions. A hibernating session counts: enqueueing is delivery.
-    Delivered(Vec<FullJid>),
+    Delivered(Arc<[FullJid]>),
     /// It went on to where its `to` leads.
     Routed,
     /// It waits in offline storage.

@@ -120,7 +120,7 @@
 //! let desk: jid::FullJid = "alice@a.example/desk".parse()?;
 //!
 //! // A router that knows one session. Yours is `host::Router`.
-//! let delivered = Original::Delivered(vec![phone.clone()]);
+//! let delivered = Original::Delivered([phone.clone()].into());
 //! let router = tower::service_fn(move |_: Envelope| {
 //!     let outcome = Outcome::of(delivered.clone());
 //!     async move { Ok::<_, std::convert::Infallible>(outcome) }

@@ -149,7 +149,7 @@ impl Fork {
     ) {
         let facts = &mut envelope.facts;
         if let (true, Some(named)) = (named_only, case.named()) {
-            facts.reach = Reach::Only(vec![named.clone()]);
+            facts.reach = Reach::Only([named.clone()].into());
             return;
         }
         let raw = |named| {

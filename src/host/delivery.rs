@@ -1,5 +1,7 @@
 //! RFC 6121 §8 as one pure function.
 
+use std::sync::Arc;
+
 use jid::FullJid;
 
 use crate::stanza::{Condition, Kind, MessageType, Stanza, Type, ns};
@@ -31,7 +33,7 @@ pub enum BareMessages {
 #[non_exhaustive]
 pub enum Verdict {
     /// To these sessions, at least one.
-    Sessions(Vec<FullJid>),
+    Sessions(Arc<[FullJid]>),
     /// The account itself answers it: an IQ to the bare JID, a subscription, a probe.
     Account,
     /// No session takes it; it may be kept until one does, or be refused with
@@ -67,7 +69,7 @@ pub enum Verdict {
 ///
 /// let chat = Stanza::message().with_type(Type::Chat).with_to(to).with_text_child("body", "hi");
 /// let verdict = delivery(&chat, &[phone.clone(), away], BareMessages::MostAvailable);
-/// assert_eq!(verdict, Verdict::Sessions(vec![phone.session]));
+/// assert_eq!(verdict, Verdict::Sessions([phone.session].into()));
 /// # Ok::<(), jid::Error>(())
 /// ```
 pub fn delivery(stanza: &Stanza, sessions: &[Availability], bare: BareMessages) -> Verdict {
@@ -77,7 +79,7 @@ pub fn delivery(stanza: &Stanza, sessions: &[Availability], bare: BareMessages) 
         && sessions.iter().any(|known| known.session == *named)
     {
         // §8.5.3.1: whatever its priority, whether available or only connected.
-        return Verdict::Sessions(vec![named.clone()]);
+        return Verdict::Sessions([named.clone()].into());
     }
     match stanza.kind() {
         Kind::Message => message(stanza, named.is_some(), sessions, bare),
@@ -157,7 +159,7 @@ fn presence(stanza: &Stanza, names_absent: bool, sessions: &[Availability]) -> V
         _ if names_absent => Verdict::Ignore,
         Some(Type::Error) => Verdict::Ignore,
         _ => {
-            let available: Vec<_> = sessions
+            let available: Arc<[_]> = sessions
                 .iter()
                 .filter(|session| session.priority.is_some())
                 .map(|session| session.session.clone())
@@ -171,7 +173,7 @@ fn presence(stanza: &Stanza, names_absent: bool, sessions: &[Availability]) -> V
     }
 }
 
-fn non_negative(sessions: &[Availability]) -> Vec<FullJid> {
+fn non_negative(sessions: &[Availability]) -> Arc<[FullJid]> {
     sessions
         .iter()
         .filter(|session| session.priority.is_some_and(|priority| priority >= 0))
@@ -179,12 +181,12 @@ fn non_negative(sessions: &[Availability]) -> Vec<FullJid> {
         .collect()
 }
 
-fn most_available(sessions: &[Availability]) -> Vec<FullJid> {
+fn most_available(sessions: &[Availability]) -> Arc<[FullJid]> {
     let Some(best) = sessions.iter().filter_map(|session| session.priority).max() else {
-        return Vec::new();
+        return [].into();
     };
     if best < 0 {
-        return Vec::new();
+        return [].into();
     }
     sessions
         .iter()

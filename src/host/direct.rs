@@ -1,6 +1,8 @@
 //! What the router and the conductor have in common: a stanza that is placed
 //! without passing any layer.
 
+use std::sync::Arc;
+
 use jid::{BareJid, FullJid};
 
 use crate::flow::{Drop, Fate, Holders, Original, Outcome, PassId, Reach};
@@ -44,13 +46,9 @@ impl Direct<'_> {
             let chosen = match (verdict, &self.reach) {
                 (Verdict::Account, _) => return Placed::Serve,
                 (Verdict::Sessions(chosen), Reach::Rfc) => chosen,
-                (Verdict::Sessions(mut chosen), Reach::Besides(others)) => {
-                    for other in others {
-                        if !chosen.contains(other) {
-                            chosen.push(other.clone());
-                        }
-                    }
-                    chosen
+                (Verdict::Sessions(chosen), Reach::Besides(others)) => {
+                    let others = others.iter().filter(|other| !chosen.contains(other));
+                    chosen.iter().chain(others).cloned().collect()
                 }
                 (_, Reach::Only(reach) | Reach::Besides(reach)) => reach.clone(),
                 (Verdict::Offline, Reach::Rfc) => return Placed::Keep(account.clone()),
@@ -67,9 +65,18 @@ impl Direct<'_> {
                 }
             };
             let holders = self.hold(&chosen);
-            let (taken, vanished): (Vec<_>, Vec<_>) = chosen
-                .into_iter()
-                .partition(|session| self.hand_to(host, session, holders.as_ref()));
+            let vanished: Vec<_> = chosen
+                .iter()
+                .filter(|session| !self.hand_to(host, session, holders.as_ref()))
+                .collect();
+            if vanished.is_empty() {
+                return Placed::Done(Outcome::of(Original::Delivered(chosen)));
+            }
+            let taken: Arc<[_]> = chosen
+                .iter()
+                .filter(|session| !vanished.contains(session))
+                .cloned()
+                .collect();
             // Whoever ended between the choice and the delivery was never
             // there. It may have been the last, if the others ended since.
             let mut lost = vanished
@@ -78,13 +85,11 @@ impl Direct<'_> {
             let has_to_go_on = lost.next().is_some();
             let is_final = matches!(self.reach, Reach::Only(_));
             let is_delivered = !taken.is_empty() && !has_to_go_on;
-            if is_delivered || vanished.is_empty() || (taken.is_empty() && is_final) {
+            if is_delivered || (taken.is_empty() && is_final) {
                 return Placed::Done(Outcome::of(Original::Delivered(taken)));
             }
             // Choose again among the others.
-            sessions.retain(|Availability { session, .. }| {
-                !vanished.contains(session) && !taken.contains(session)
-            });
+            sessions.retain(|Availability { session, .. }| !chosen.contains(session));
             self.reach = Reach::Rfc;
         }
     }

@@ -263,8 +263,8 @@ impl<H: Host> Passes<H> {
                     Target::Audience { to, author } => {
                         (facts.audience, facts.author) = (Some(to), author);
                     }
-                    Target::Session(session) => facts.reach = Reach::Only(vec![session]),
-                    Target::Sessions(sessions) => facts.reach = Reach::Only(sessions.to_vec()),
+                    Target::Session(session) => facts.reach = Reach::Only([session].into()),
+                    Target::Sessions(sessions) => facts.reach = Reach::Only(sessions),
                     Target::Routing => {}
                 }
                 self.follow(at, trail, route, emit.stanza, facts, following.begins());

@@ -1,13 +1,14 @@
 //! What the shell does around one call of [`Feature::handle`].
 
 use std::any::Any;
+use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use futures::FutureExt;
 use tower_service::Service;
 
-use crate::flow::{Emit, Envelope, Event, Incident, Original, Outcome, Stage, Trail};
+use crate::flow::{Emit, Envelope, Event, Incident, Original, Outcome, Parts, Stage, Trail};
 use crate::stanza::{Condition, Time};
 
 use super::next::Progress;
@@ -31,8 +32,7 @@ where
     let spare = envelope.clone();
     let (next, slot) = Next::new(service);
 
-    let work = AssertUnwindSafe(async move { feature.handle(envelope, next).await });
-    let handled = telemetry::within(layer, &spare, work.catch_unwind()).await;
+    let handled = work(feature, envelope, next, &spare).await;
     let progress = slot.take();
     let incident = match (handled, &progress) {
         (Ok(Ok(mut outcome)), _) => {
@@ -46,6 +46,21 @@ where
         (Ok(Err(Fault::Inner)), _) => incident(layer, false, "the inner service failed".to_owned()),
     };
     step_over(progress, spare, on_failure, incident).await
+}
+
+/// What the feature makes of it; a panic comes back.
+///
+/// Not inside of [`handle`], whose future would have room for every place in
+/// which this one ever lay.
+fn work<F: Feature>(
+    feature: Arc<F>,
+    envelope: Envelope,
+    next: Next,
+    during: &Parts,
+) -> impl Future<Output = Result<Result<Outcome, Fault>, Panic>> + use<F> {
+    let layer = feature.name();
+    let work = AssertUnwindSafe(async move { feature.handle(envelope, next).await });
+    telemetry::within(layer, during, work.catch_unwind())
 }
 
 /// What a panic carries.
@@ -112,7 +127,7 @@ pub(super) fn deaf(layer: &'static str, panicked: bool, what: String) -> Inciden
 }
 
 /// Puts the layer's name on what it emits, so that it does not meet it again.
-pub(super) fn sign(emits: &mut [Emit], layer: &'static str, during: &Envelope) {
+pub(super) fn sign(emits: &mut [Emit], layer: &'static str, during: &Parts) {
     let mut trail: Option<Trail> = None;
     for emit in emits.iter_mut().filter(|emit| emit.by.is_none()) {
         emit.by = Some(layer);

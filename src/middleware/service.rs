@@ -154,15 +154,16 @@ where
     fn handle(&mut self, envelope: Envelope, judgement: Judgement) -> Pass<S::Future, S::Error> {
         let feature = self.shell.feature.clone();
         let mut inner = self.take_ready();
+        let Some(announces) = judgement.announces else {
+            return Pass::later(contain::handle(feature, inner, envelope));
+        };
         Pass::later(async move {
             let mut outcome = if judgement.concerned {
                 contain::handle(feature, inner, envelope).await?
             } else {
                 inner.call(envelope).await?
             };
-            if let Some(announces) = judgement.announces {
-                disco::add(&mut outcome, &announces);
-            }
+            disco::add(&mut outcome, &announces);
             Ok(outcome)
         })
     }

@@ -4,24 +4,24 @@
 use std::fmt;
 use std::future::Future;
 
-use crate::flow::{Envelope, Incident};
+use crate::flow::{Incident, Parts};
 
 /// A stanza concerns a layer: what the layer does with it is counted, and
 /// stands in a span of its own.
-pub(super) async fn within<W: Future>(
+pub(super) fn within<W: Future>(
     layer: &'static str,
-    envelope: &Envelope,
+    during: &Parts,
     work: W,
-) -> W::Output {
+) -> impl Future<Output = W::Output> + use<W> {
     #[cfg(feature = "metrics")]
     metrics::counter!("tower_xmpp_layer_stanzas_total", "layer" => layer).increment(1);
     #[cfg(feature = "tracing")]
     let work = {
-        let (pass, side) = (envelope.trail.pass.0, envelope.route.side());
+        let (pass, side) = (during.trail.pass.0, during.route.side());
         tracing::Instrument::instrument(work, tracing::debug_span!("layer", layer, pass, ?side))
     };
-    let _ = (layer, envelope);
-    work.await
+    let _ = (layer, during);
+    work
 }
 
 /// A layer decided about a stanza, and this names why.

@@ -228,7 +228,7 @@ impl MucOfflineAccount {
             }
             Ok(Mail::Wanted) => {
                 let message = stanza.clone();
-                envelope.facts.reach = Reach::Only(Vec::new());
+                envelope.facts.reach = Reach::Only([].into());
                 envelope.facts.wanted = true;
                 let outcome = next.run(envelope).await?;
                 let is_taken = !matches!(

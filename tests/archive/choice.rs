@@ -99,7 +99,7 @@ fn to_the_phone() -> Shell<FromFn<impl Fn(Envelope, Next) -> Passing + Send + Sy
         if let Route::ToAccount(account) = &envelope.route
             && let Ok(phone) = account.with_resource_str("phone")
         {
-            envelope.facts.reach = Reach::Only(vec![phone]);
+            envelope.facts.reach = Reach::Only([phone].into());
         }
         Box::pin(next.run(envelope))
     })

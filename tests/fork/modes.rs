@@ -269,7 +269,7 @@ fn who_named_all_recipients_outside_is_not_widened() {
     let desk_only = from_fn("desk-only", |mut envelope: Envelope, next: Next| {
         if matches!(envelope.route, Route::ToAccount(_)) {
             let desk = "alice@a.example/desk".parse().expect("a JID");
-            envelope.facts.reach = Reach::Only(vec![desk]);
+            envelope.facts.reach = Reach::Only([desk].into());
         }
         next.run(envelope)
     });

@@ -95,7 +95,7 @@ impl Stack {
 
 #[test]
 fn who_got_the_original_gets_no_copy() {
-    let delivered = Original::Delivered(vec![session("desk"), session("tv")]);
+    let delivered = Original::Delivered([session("desk"), session("tv")].into());
     let mut stack = Stack::over(Outcome::of(delivered)).bound(&["desk", "phone", "tablet"]);
     assert_eq!(stack.inward("alice@a.example"), ["phone", "tablet"]);
 }

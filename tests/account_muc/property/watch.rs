@@ -166,7 +166,7 @@ fn spoil(plant: Plant, envelope: &mut Envelope) -> bool {
         Plant::TellsEverybody if matches!(envelope.facts.reach, Reach::Only(_)) => {
             let account = envelope.route.owner_bare().unwrap();
             let all = RESOURCES.map(|resource| account.with_resource_str(resource).unwrap());
-            envelope.facts.reach = Reach::Only(all.to_vec());
+            envelope.facts.reach = Reach::Only(all.into());
             false
         }
         _ => false,
