@@ -163,8 +163,7 @@ impl Server {
                     .clone()
                     .filter(|_| websocket.is_some_and(|it| options.requires_tls(it))),
             };
-            let serve =
-                move |socket, counted: &Counted| entry.clone().serve(socket, counted.refused);
+            let serve = move |socket, counted| entry.clone().serve(socket, counted);
             accepting.spawn(accept(listener, entrance.clone(), census.clone(), serve));
         }
         let entry = tcp::Entry {
@@ -172,7 +171,7 @@ impl Server {
             tls,
             is_tls_required: options.requires_tls(address),
         };
-        let serve = move |socket, counted: &Counted| entry.clone().serve(socket, counted.refused);
+        let serve = move |socket, counted| entry.clone().serve(socket, counted);
         accepting.spawn(accept(listener, entrance.clone(), census, serve));
         let (end_uplink, uplink_is_over) = watch::channel(false);
         let uplink = {
@@ -280,7 +279,7 @@ async fn accept<F, Serve>(
     census: Arc<Census>,
     serve: F,
 ) where
-    F: Fn(TcpStream, &Counted) -> Serve,
+    F: Fn(TcpStream, Counted) -> Serve,
     Serve: Future<Output = ()> + Send + 'static,
 {
     let mut streams = JoinSet::new();
@@ -291,12 +290,8 @@ async fn accept<F, Serve>(
             accepted = listener.accept() => match accepted {
                 Ok((socket, peer)) => {
                     let Some(counted) = census.add(peer.ip()) else { continue };
-                    let stream = serve(socket, &counted);
-                    let counted = async move {
-                        stream.await;
-                        drop(counted);
-                    };
-                    streams.spawn(counted.instrument(info_span!("client", %peer)));
+                    let stream = serve(socket, counted);
+                    streams.spawn(stream.instrument(info_span!("client", %peer)));
                 }
                 // Out of file descriptors, most likely: others may go away.
                 Err(error) => {

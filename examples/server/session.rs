@@ -131,8 +131,7 @@ impl Session {
         if !state.takes_more() {
             return Err(Undelivered(Box::new(delivery)));
         }
-        state.outbox.push(delivery);
-        state.flush();
+        state.take(delivery);
         Ok(())
     }
 
@@ -143,8 +142,7 @@ impl Session {
             return false;
         }
         state.loan.add(position);
-        state.outbox.push(delivery);
-        state.flush();
+        state.take(delivery);
         true
     }
 
@@ -299,6 +297,17 @@ impl State {
         is_open && self.left.is_empty()
     }
 
+    /// Through the outbox, which is empty unless the client is not looked at.
+    fn take(&mut self, delivery: Delivery) {
+        if !self.is_greeted {
+            return self.outbox.push(delivery);
+        }
+        if let Some(next) = self.outbox.exchange(delivery) {
+            self.send(next);
+        }
+        self.flush();
+    }
+
     /// Sends what the outbox does not hold back.
     fn flush(&mut self) {
         if !self.is_greeted {
@@ -313,11 +322,10 @@ impl State {
     }
 
     fn send(&mut self, delivery: Delivery) {
-        let stanza = delivery.stanza.clone();
         let Some(acks) = &mut self.acks else {
             // What is written is gone, whether it arrives or not.
             match &self.link {
-                Link::Connected(queue) if queue.stanza(&stanza).is_ok() => {
+                Link::Connected(queue) if queue.stanza(&delivery.stanza).is_ok() => {
                     if delivery.by == Some(offline::BY) {
                         self.loan.arrives_at(queue.appended());
                     }
@@ -326,12 +334,16 @@ impl State {
             }
             return;
         };
-        // What is kept can be sent once more, whatever becomes of this stream.
-        if let Err(Full(delivery)) = acks.sent(delivery) {
-            self.left.push(*delivery);
-            self.give_up();
-        } else if let Link::Connected(queue) = &self.link {
-            let _ = queue.stanza(&stanza);
+        match (acks.sent(delivery), &self.link) {
+            // What is kept can be sent once more, whatever becomes of this stream.
+            (Ok(kept), Link::Connected(queue)) => {
+                let _ = queue.stanza(kept);
+            }
+            (Ok(_), _) => {}
+            (Err(Full(delivery)), _) => {
+                self.left.push(*delivery);
+                self.give_up();
+            }
         }
     }
 

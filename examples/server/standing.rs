@@ -26,6 +26,17 @@ pub struct Standing {
 }
 
 impl Standing {
+    /// The client has broadcast this presence. Returns its priority before, if
+    /// it was available.
+    pub fn show(&mut self, presence: &Stanza, priority: i8) -> Option<i8> {
+        // As it came, without the tree that was made to read the priority: it is
+        // kept as long as the client is there.
+        let kept = Stanza::parse(presence.to_xml().as_bytes());
+        let kept = kept.unwrap_or_else(|_| presence.clone());
+        let before = self.available.replace((kept, priority));
+        before.map(|(_, priority)| priority)
+    }
+
     pub fn is_available(&self) -> bool {
         self.available.is_some()
     }

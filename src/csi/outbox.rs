@@ -90,6 +90,16 @@ impl<T: Parcel> Outbox<T> {
         }
     }
 
+    /// Puts a delivery in, and takes the next one out that is to be written now:
+    /// the same one, and without making room for it, where nothing waits.
+    pub fn exchange(&mut self, parcel: T) -> Option<T> {
+        if self.is_active && self.ready.is_empty() {
+            return Some(parcel);
+        }
+        self.push(parcel);
+        self.pop()
+    }
+
     /// Takes the next delivery that is to be written now.
     pub fn pop(&mut self) -> Option<T> {
         self.ready.pop_front()

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use jid::{FullJid, Jid};
-use proptest::prelude::{Just, ProptestConfig, Strategy, prop_assert, prop_assert_eq, proptest};
+use proptest::prelude::{
+    Just, ProptestConfig, Strategy, any, prop_assert, prop_assert_eq, proptest,
+};
 use proptest::prop_oneof;
 
 use super::{Class, Outbox, Parcel, Settings, classify};
@@ -81,6 +83,8 @@ fn for_an_active_client_nothing_waits_and_nothing_is_stamped() {
     let out = outbox.pop().unwrap();
     assert!(!out.stanza.mentions(ns::DELAY));
     assert_eq!((outbox.held(), outbox.is_empty()), (0, true));
+    let out = outbox.exchange(body(BOB, "2")).unwrap();
+    assert_eq!(out.stanza.id(), Some("2"));
 }
 
 #[test]
@@ -212,7 +216,7 @@ fn a_host_may_say_itself_what_can_wait() {
 /// What happens to an outbox.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Push { kind: u8, from: u8 },
+    Push { kind: u8, from: u8, pops: bool },
     Active,
     Inactive,
     Tick,
@@ -221,7 +225,8 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        8 => (0..3_u8, 0..3_u8).prop_map(|(kind, from)| Step::Push { kind, from }),
+        8 => (0..3_u8, 0..3_u8, any::<bool>())
+            .prop_map(|(kind, from, pops)| Step::Push { kind, from, pops }),
         1 => Just(Step::Active),
         2 => Just(Step::Inactive),
         1 => Just(Step::Tick),
@@ -239,15 +244,14 @@ proptest! {
         let settings = Settings { capacity: 8, ..Settings::default() };
         let mut outbox = Outbox::with(settings);
         let (mut put, mut got, mut newest) = (Vec::new(), Vec::new(), Vec::new());
-        let mut take = |outbox: &mut Outbox<Letter>| {
-            let letter = outbox.pop();
+        let mut note = |letter: Option<Letter>| {
             let found = letter.is_some();
             got.extend(letter.map(|letter| letter.stanza.id().unwrap().parse::<usize>().unwrap()));
             found
         };
         for (number, step) in steps.iter().enumerate() {
             match step {
-                Step::Push { kind, from } => {
+                Step::Push { kind, from, pops } => {
                     let from = format!("user{from}@b.example/x");
                     let id = number.to_string();
                     let letter = match kind {
@@ -262,18 +266,22 @@ proptest! {
                     if is_presence {
                         newest.push((from, number));
                     }
-                    outbox.push(letter);
+                    if *pops {
+                        note(outbox.exchange(letter));
+                    } else {
+                        outbox.push(letter);
+                    }
                 }
                 Step::Active => outbox.active(),
                 Step::Inactive => outbox.inactive(),
                 Step::Tick => outbox.tick(Time::EPOCH + Duration::from_secs(number as u64 * 600)),
                 Step::Pop => {
-                    take(&mut outbox);
+                    note(outbox.pop());
                 }
             }
         }
         outbox.active();
-        while take(&mut outbox) {}
+        while note(outbox.pop()) {}
         let mut sorted = got.clone();
         sorted.sort_unstable();
         sorted.dedup();

@@ -1,3 +1,4 @@
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
@@ -85,17 +86,25 @@ where
         self.passes.conductor.0.shards[self.shard].pop()
     }
 
-    /// Starts a job, or lets it wait for its lane, or refuses it if too many
-    /// wait there. Events are never refused: state hangs on them.
-    fn admit(&mut self, job: Job, cx: &mut Context<'_>) {
-        let Some(waiting) = self.lanes.get_mut(&job.lane) else {
-            self.lanes.insert(job.lane.clone(), VecDeque::new());
-            return self.start(job, cx);
-        };
-        if waiting.len() < self.lane_capacity || !job.is_stanza() {
-            waiting.push_back(job);
-            return;
+    /// The job, if its lane is free; else it waits there, or is refused if too
+    /// many do. Events are never refused: state hangs on them.
+    fn admit(&mut self, job: Job, cx: &mut Context<'_>) -> Option<Job> {
+        match self.lanes.entry(job.lane.clone()) {
+            Entry::Vacant(idle) => {
+                idle.insert(VecDeque::new());
+                return Some(job);
+            }
+            Entry::Occupied(mut busy)
+                if busy.get().len() < self.lane_capacity || !job.is_stanza() =>
+            {
+                busy.get_mut().push_back(job);
+            }
+            Entry::Occupied(_) => self.refuse(job, cx),
         }
+        None
+    }
+
+    fn refuse(&mut self, job: Job, cx: &mut Context<'_>) {
         let passes = self.passes.clone();
         let mut refusing = async move {
             passes.refuse(job.work).await;
@@ -112,36 +121,38 @@ where
         }
     }
 
-    /// Runs the job, and as many after it in its lane as end at once.
-    fn start(&mut self, job: Job, cx: &mut Context<'_>) {
+    /// Runs the job, and as many after it in its lane as end at once. Most wait
+    /// for nothing: they are over with the first poll, and the box of one serves
+    /// the next. It is of some kilobytes, which are dear to get from a heap.
+    fn start<F>(
+        &mut self,
+        job: Job,
+        run: impl Fn(Job) -> F,
+        spare: &mut Option<Pin<Box<F>>>,
+        cx: &mut Context<'_>,
+    ) where
+        F: Future<Output = Ended> + Send + 'static,
+    {
         let mut next = Some(job);
         while let Some(job) = next {
-            let mut running = self.run(job);
-            // Most passes wait for nothing: they are over with the first poll.
+            let mut running = match spare.take() {
+                Some(mut ended) => {
+                    ended.set(run(job));
+                    ended
+                }
+                None => Box::pin(run(job)),
+            };
             match running.as_mut().poll(cx) {
-                Poll::Ready(ended) => next = self.release(ended),
+                Poll::Ready(ended) => {
+                    next = self.release(ended);
+                    *spare = Some(running);
+                }
                 Poll::Pending => {
                     self.running.push(running);
                     return;
                 }
             }
         }
-    }
-
-    fn run(&self, job: Job) -> Running {
-        let (passes, stack) = (self.passes.clone(), self.stack.clone());
-        async move {
-            let left = match job.work {
-                Work::Pass(envelope, ticket) => passes.pass(stack, envelope, ticket).await,
-                Work::Emits(at, emits) => {
-                    passes.carry_out(at, emits).await;
-                    None
-                }
-            };
-            let lane = Some(job.lane);
-            Ended { lane, left }
-        }
-        .boxed()
     }
 
     /// Waits for what a job left behind, while its lane goes on.
@@ -164,10 +175,12 @@ where
             self.settle(left);
         }
         self.passes.conductor.0.job_over();
-        let lane = ended.lane?;
-        let next = self.lanes.get_mut(&lane).and_then(VecDeque::pop_front);
+        let Entry::Occupied(mut lane) = self.lanes.entry(ended.lane?) else {
+            return None;
+        };
+        let next = lane.get_mut().pop_front();
         if next.is_none() {
-            self.lanes.remove(&lane);
+            lane.remove();
         }
         next
     }
@@ -187,21 +200,53 @@ where
         let shared = this.passes.conductor.0.clone();
         // Before looking: what enters while we look wakes us again.
         shared.shards[this.shard].waker.register(cx.waker());
+        let (passes, stack) = (this.passes.clone(), this.stack.clone());
+        let run = |job| run(passes.clone(), stack.clone(), job);
+        let mut spare = None;
         for _ in 0..PATIENCE {
-            if let Some(job) = this.next_job() {
-                this.admit(job, cx);
+            let next = if let Some(job) = this.next_job() {
+                this.admit(job, cx)
             } else if let Poll::Ready(Some(ended)) = this.running.poll_next_unpin(cx) {
-                if let Some(job) = this.release(ended) {
-                    this.start(job, cx);
-                }
+                this.release(ended)
             } else if shared.is_done() {
                 return Poll::Ready(());
             } else {
                 return Poll::Pending;
+            };
+            if let Some(job) = next {
+                this.start(job, run, &mut spare, cx);
             }
         }
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+#[expect(
+    clippy::manual_async_fn,
+    reason = "it would have room for each of its arguments twice"
+)]
+fn run<S, H>(
+    passes: Arc<Passes<H>>,
+    stack: S,
+    job: Job,
+) -> impl Future<Output = Ended> + Send + 'static
+where
+    S: Service<Envelope, Response = Outcome> + Send + 'static,
+    S::Future: Send,
+    S::Error: Into<BoxError> + Send,
+    H: Host,
+{
+    async move {
+        let left = match job.work {
+            Work::Pass(envelope, ticket) => passes.pass(stack, envelope, ticket).await,
+            Work::Emits(at, emits) => {
+                passes.carry_out(at, emits).await;
+                None
+            }
+        };
+        let lane = Some(job.lane);
+        Ended { lane, left }
     }
 }
 

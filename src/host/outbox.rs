@@ -61,6 +61,16 @@ mod plain {
             self.ready.push_back(delivery);
         }
 
+        /// Puts a delivery in, and takes the next one out: the same one, and
+        /// without making room for it, where nothing waits.
+        pub fn exchange(&mut self, delivery: T) -> Option<T> {
+            if self.ready.is_empty() {
+                return Some(delivery);
+            }
+            self.push(delivery);
+            self.pop()
+        }
+
         /// Takes the next delivery that is to be written now.
         pub fn pop(&mut self) -> Option<T> {
             self.ready.pop_front()

@@ -116,8 +116,10 @@ impl<H: Host> Passes<H> {
                     self.contain(pass, || self.host.settled(pass, &settled.incidents));
                     for emit in settled.emits {
                         let (at, trail) = (unsettled.at, &unsettled.trail);
-                        self.carry_contained(at, trail, emit, &mut Following::unknown())
-                            .await;
+                        // Boxed, since most have nothing to say, and who only
+                        // waits for others needs no room for it.
+                        let mut unknown = Following::unknown();
+                        Box::pin(self.carry_contained(at, trail, emit, &mut unknown)).await;
                     }
                 }
                 Err(panic) => self.panicked(pass, &*panic),

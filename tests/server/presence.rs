@@ -145,6 +145,32 @@ async fn a_roster_set_is_pushed_to_all_clients_that_asked_for_the_roster() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_has_the_newest_roster_is_told_so_instead_of_all_contacts() {
+    let server = server().await;
+    let mut alice = Client::bound(server.address(), "alice", "phone").await;
+    let get = |ver: &str| ROSTER.replace("<query ", &format!("<query ver='{ver}' "));
+    let version = |stanza: &Stanza| stanza.payload().unwrap().attr("ver").unwrap().to_owned();
+    // RFC 6121 §2.6.2: it keeps none yet.
+    let empty = version(&alice.ask(&get("")).await);
+    alice
+        .send(
+            "<iq type='set' id='s'><query xmlns='jabber:iq:roster'>\
+             <item jid='carol@example.org'/></query></iq>",
+        )
+        .await;
+    assert_eq!(alice.stanza().await.id(), Some("s"));
+    // §2.6.3: what is pushed names what the client has then.
+    let now = version(&alice.stanza().await);
+    let answer = alice.ask(&get(&now)).await;
+    assert!(answer.is_type(&Type::Result) && answer.payload().is_none());
+    for known in ["", &empty, "of another server"] {
+        let answer = alice.ask(&get(known)).await;
+        assert_eq!(items(&answer), ["carol@example.org none -"]);
+        assert_eq!(version(&answer), now);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_was_shown_presence_in_particular_hears_when_it_ends() {
     let server = server().await;
     let mut alice = Client::bound(server.address(), "alice", "phone").await;

@@ -81,7 +81,7 @@ async fn one_round_makes_a_session() {
     let jid = address(&success);
     assert!(jid.starts_with("alice@example.org/Phone/"), "{jid}");
     assert!(success.has_child("bound", ns::BIND2));
-    assert_eq!(names(&features), ["sm", "csi"]);
+    assert_eq!(names(&features), ["sm", "csi", "ver"]);
     let mut bob = Client::bound(server.address(), "bob", "desk").await;
     bob.send(&format!("<message to='{jid}' id='m'/>")).await;
     assert_eq!(alice.stanza().await.id(), Some("m"));

@@ -3,6 +3,10 @@
 use tower_xmpp::stanza::{Condition, Stanza, Type};
 
 use super::client::*;
+use super::friends::friends;
+
+const INFO: &str = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
+const PING: &str = "<ping xmlns='urn:xmpp:ping'/>";
 
 fn request(type_: &str, to: Option<&str>, payload: &str) -> String {
     let to = to.map(|to| format!("to='{to}'")).unwrap_or_default();
@@ -47,10 +51,7 @@ async fn the_own_account_is_meant_with_and_without_its_address() {
     for to in [None, Some("alice@example.org")] {
         for (type_, payload) in [
             ("get", "<query xmlns='jabber:iq:roster'/>"),
-            (
-                "get",
-                "<query xmlns='http://jabber.org/protocol/disco#info'/>",
-            ),
+            ("get", INFO),
             (
                 "get",
                 "<query xmlns='http://jabber.org/protocol/disco#items'/>",
@@ -63,7 +64,7 @@ async fn the_own_account_is_meant_with_and_without_its_address() {
                 "set",
                 "<session xmlns='urn:ietf:params:xml:ns:xmpp-session'/>",
             ),
-            ("get", "<ping xmlns='urn:xmpp:ping'/>"),
+            ("get", PING),
         ] {
             let answer = alice.ask(&request(type_, to, payload)).await;
             assert!(answer.is_type(&Type::Result), "{}", answer.to_xml());
@@ -75,8 +76,7 @@ async fn the_own_account_is_meant_with_and_without_its_address() {
 async fn the_server_names_its_services() {
     let server = server().await;
     let mut alice = Client::bound(server.address(), "alice", "phone").await;
-    let info = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
-    let answer = alice.ask(&request("get", Some("example.org"), info)).await;
+    let answer = alice.ask(&request("get", Some("example.org"), INFO)).await;
     let query = answer.payload().unwrap();
     let identity = query.first_child().unwrap();
     assert_eq!(
@@ -103,9 +103,22 @@ async fn the_server_names_its_services() {
 async fn a_stranger_cannot_find_out_whether_an_account_exists() {
     let server = server().await;
     let mut alice = Client::bound(server.address(), "alice", "phone").await;
-    let info = "<query xmlns='http://jabber.org/protocol/disco#info'/>";
-    for to in ["bob@example.org", "nobody@example.org"] {
-        let answer = alice.ask(&request("get", Some(to), info)).await;
-        assert_eq!(condition(&answer), Some(Condition::ServiceUnavailable));
+    for payload in [INFO, PING] {
+        for to in ["bob@example.org", "nobody@example.org"] {
+            let answer = alice.ask(&request("get", Some(to), payload)).await;
+            assert_eq!(condition(&answer), Some(Condition::ServiceUnavailable));
+        }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contact_is_told_what_the_account_can_and_can_do_it() {
+    let server = server().await;
+    let (mut alice, _bob) = friends(&server).await;
+    let bob = Some("bob@example.org");
+    let answer = alice.ask(&request("get", bob, INFO)).await;
+    let mut announced = answer.payload().unwrap().children();
+    assert!(announced.any(|child| child.attr("var") == Some("urn:xmpp:ping")));
+    let answer = alice.ask(&request("get", bob, PING)).await;
+    assert!(answer.is_type(&Type::Result), "{}", answer.to_xml());
 }

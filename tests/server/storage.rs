@@ -54,6 +54,9 @@ async fn accounts_rosters_and_private_xml_survive_a_kill() {
     alice
         .send("<presence to='bob@example.org' type='subscribe'/>")
         .await;
+    let roster = "<iq type='get' id='r'><query xmlns='jabber:iq:roster' ver=''/></iq>";
+    let known = alice.ask(roster).await;
+    let known = known.payload().unwrap().attr("ver").unwrap();
     alice.expect_nothing().await;
     server.kill();
 
@@ -61,14 +64,19 @@ async fn accounts_rosters_and_private_xml_survive_a_kill() {
     let mut server = data.server("");
     let address = server.address();
     let mut alice = Client::bound(address, "alice", "phone").await;
-    let roster = "<iq type='get' id='r'><query xmlns='jabber:iq:roster'/></iq>";
+    let unchanged = alice
+        .ask(&roster.replace("''", &format!("'{known}'")))
+        .await;
+    assert!(unchanged.payload().is_none());
     let roster = alice.ask(roster).await.payload().unwrap().to_xml();
     assert_eq!(
         roster,
-        "<query xmlns='jabber:iq:roster'>\
-         <item ask='subscribe' jid='bob@example.org' subscription='none'/>\
-         <item jid='carol@example.org' name='C' subscription='none'><group>g</group></item>\
-         </query>"
+        format!(
+            "<query xmlns='jabber:iq:roster' ver='{known}'>\
+             <item ask='subscribe' jid='bob@example.org' subscription='none'/>\
+             <item jid='carol@example.org' name='C' subscription='none'><group>g</group></item>\
+             </query>"
+        )
     );
     let get = PRIVATE.replace("TYPE", "get").replace("INSIDE", "");
     let kept = alice.ask(&get).await;

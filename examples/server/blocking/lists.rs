@@ -6,6 +6,7 @@ use std::sync::RwLock;
 
 use jid::{BareJid, Jid};
 use rusqlite::Connection;
+use tower_xmpp::middleware::Sieve;
 use tower_xmpp::stanza::Condition;
 
 use super::super::storage::{self, Failed, Storage, bare_jid};
@@ -17,6 +18,9 @@ pub struct Lists {
     storage: Storage,
     /// As in the database. Accounts that block nobody are not in it.
     known: RwLock<Known>,
+    /// Says of most accounts, without a lock, that they are not in it: every
+    /// stanza asks.
+    owners: Sieve,
     /// Held while a change is on its way to the database and back.
     changing: tokio::sync::Mutex<()>,
 }
@@ -33,19 +37,30 @@ pub enum Change {
 impl Lists {
     pub async fn load(storage: Storage) -> Result<Self, Failed> {
         let known = storage.run(read).await?;
+        let owners = Sieve::default();
+        known
+            .keys()
+            .for_each(|account| owners.insert(account.as_str()));
         Ok(Self {
             storage,
             known: RwLock::new(known),
+            owners,
             changing: tokio::sync::Mutex::default(),
         })
     }
 
-    pub fn is_blocked(&self, account: &BareJid, other: &Jid) -> bool {
+    /// Whether the account, or the account of this session, blocks the other.
+    pub fn is_blocked(&self, account: &Jid, other: &Jid) -> bool {
+        let bare = account.as_str().split('/').next();
+        if !bare.is_some_and(|bare| self.owners.may_hold(bare)) {
+            return false;
+        }
+        let account = account.to_bare();
         let known = self.known.read().unwrap();
-        let Some(blocked) = known.get(account) else {
+        let Some(blocked) = known.get(&account) else {
             return false;
         };
-        other.to_bare() != *account && blocked.iter().any(|jid| covers(jid, other))
+        other.to_bare() != account && blocked.iter().any(|jid| covers(jid, other))
     }
 
     /// The account's list, in order.
@@ -76,10 +91,15 @@ impl Lists {
         self.storage.run(move |db| write(db, &owner, &list)).await?;
         let changed = before.symmetric_difference(&after).cloned().collect();
         let mut known = self.known.write().unwrap();
-        match after.is_empty() {
-            true => known.remove(account),
-            false => known.insert(account.clone(), after),
-        };
+        if !after.is_empty() {
+            self.owners.insert(account.as_str());
+            known.insert(account.clone(), after);
+        } else {
+            known.remove(account);
+        }
+        if !before.is_empty() {
+            self.owners.remove(account.as_str());
+        }
         Ok(Ok(changed))
     }
 }

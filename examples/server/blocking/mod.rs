@@ -88,11 +88,11 @@ enum Way {
 impl Blocking {
     fn blocked(&self, envelope: &Envelope, stanza: &Stanza) -> Option<Way> {
         let (account, other, way) = match &envelope.route {
-            Route::FromSession(session) => (session.to_bare(), stanza.to()?, Way::Out),
-            Route::ToAccount(account) => (account.clone(), stanza.from()?, Way::In),
+            Route::FromSession(session) => (&**session, stanza.to()?, Way::Out),
+            Route::ToAccount(account) => (&**account, stanza.from()?, Way::In),
             _ => return None,
         };
-        self.site.blocks.is_blocked(&account, other).then_some(way)
+        self.site.blocks.is_blocked(account, other).then_some(way)
     }
 
     /// `blocklist`, `block` or `unblock`, of the account for itself.

@@ -1,5 +1,6 @@
-//! Service discovery (XEP-0030) of the server and its accounts. What layers
-//! announce is not listed here: the stack adds it on the way out.
+//! Service discovery (XEP-0030) of the server and its accounts, and whether they
+//! are there (XEP-0199). What layers announce is not listed here: the stack adds
+//! it on the way out.
 
 use jid::Jid;
 use tower_xmpp::stanza::{Condition, Element, ElementRef, ns};
@@ -73,21 +74,34 @@ pub async fn items(
     Ok(Answer::of(answer))
 }
 
-/// XEP-0030 §8: whether an account exists is not told to those who do not
-/// hear of its presence. There are no nodes.
+/// Whether the entity is there (XEP-0199), which is what whoever is told that
+/// it can be pinged may ask as well.
+pub async fn ping(site: &Site, whom: &Whom, asker: &Jid) -> Result<Answer, Denied> {
+    may_know(site, whom, asker).await?;
+    Ok(Answer::default())
+}
+
+/// There are no nodes.
 async fn may_ask(
     site: &Site,
     whom: &Whom,
     asker: &Jid,
     query: ElementRef<'_>,
 ) -> Result<(), Denied> {
+    may_know(site, whom, asker).await?;
+    match query.attr("node") {
+        Some(_) => Err(Condition::ItemNotFound.into()),
+        None => Ok(()),
+    }
+}
+
+/// XEP-0030 §8: whether an account exists is not told to those who do not
+/// hear of its presence.
+async fn may_know(site: &Site, whom: &Whom, asker: &Jid) -> Result<(), Denied> {
     if let Whom::Other(account) = whom
         && !site.rosters.hears(account, &asker.to_bare()).await?
     {
         return Err(Condition::ServiceUnavailable.into());
     }
-    match query.attr("node") {
-        Some(_) => Err(Condition::ItemNotFound.into()),
-        None => Ok(()),
-    }
+    Ok(())
 }

@@ -101,8 +101,8 @@ async fn iq(site: &Site, stanza: &Stanza) -> Result<Outcome, Failed> {
             pep::owner(site, account, is_get, payload).await
         }
         ("pubsub", ns::PUBSUB | pep::OWNER, Whom::Other(_)) => Err(Condition::Forbidden.into()),
-        // XEP-0199 §4.2 and §4.3
-        ("ping", ns::PING, Whom::Own(_) | Whom::Server) if is_get => Ok(Answer::default()),
+        // XEP-0199 §4.2 to §4.4: for an account, the server answers.
+        ("ping", ns::PING, _) if is_get => disco::ping(site, &whom, asker).await,
         // RFC 3921 §3: not offered, yet asked for, and without it some
         // clients do not go on.
         ("session", ns::SESSION, Whom::Own(_) | Whom::Server) if !is_get => Ok(Answer::default()),

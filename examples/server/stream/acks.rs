@@ -61,7 +61,7 @@ impl Acks {
     }
 
     /// A stanza is on its way, and is kept until the client acknowledges it.
-    pub fn sent(&mut self, delivery: Delivery) -> Result<(), Full> {
+    pub fn sent(&mut self, delivery: Delivery) -> Result<&Stanza, Full> {
         let weight = weight(&delivery.stanza);
         if self.bytes + weight > self.limit {
             return Err(Full(Box::new(delivery)));
@@ -69,7 +69,7 @@ impl Acks {
         self.bytes += weight;
         self.knows_all = false;
         self.unacked.push_back(delivery);
-        Ok(())
+        Ok(&self.unacked[self.unacked.len() - 1].stanza)
     }
 
     /// Whether to ask for an acknowledgement now: one question is out at a

@@ -90,13 +90,13 @@ pub struct Terms {
     pub refused: Option<Fault>,
 }
 
-/// Serves a stream to its end; returns what carried it if the client now
+/// Serves a stream to its end; returns what it was written to if the client now
 /// begins to speak TLS.
 async fn serve<T: Transport, S: Sink + 'static>(
     terms: &Terms,
-    mut transport: T,
+    transport: &mut T,
     mut sink: S,
-) -> Option<(T, S)> {
+) -> Option<S> {
     let entrance = &*terms.entrance;
     let queue = Arc::new(Queue::new(entrance.limits().max_queue, terms.framing));
     let mut writer = tokio::spawn({
@@ -110,7 +110,7 @@ async fn serve<T: Transport, S: Sink + 'static>(
         }
     });
     let after = {
-        let mut stream = pin!(converse(terms, &mut transport, &queue));
+        let mut stream = pin!(converse(terms, transport, &queue));
         tokio::select! {
             after = &mut stream => after,
             // Not cancelled: what has begun is finished, and the session ends
@@ -126,7 +126,7 @@ async fn serve<T: Transport, S: Sink + 'static>(
         return None;
     };
     if let After::Tls = after {
-        return Some((transport, sink));
+        return Some(sink);
     }
     if let Ok(Ok(())) = timeout(LINGER, sink.close()).await {
         let _ = timeout(DRAIN, transport.drain()).await;

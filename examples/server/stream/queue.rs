@@ -13,8 +13,10 @@ use super::batch;
 use super::framing::Framing;
 use super::words::Fault;
 
-/// A buffer that grew beyond this is given back once it is written.
-const KEEP: usize = 4 * 1024;
+/// How large a buffer begins, so that what gathers under load is not copied
+/// again and again while it grows. What it grew beyond that is given back once it
+/// is written; an idle client has none.
+const KEEP: usize = 8 * 1024;
 
 pub struct Queue {
     state: Mutex<State>,
@@ -115,6 +117,9 @@ impl Queue {
             return Err(Refused::Finished);
         }
         let before = state.waiting.len();
+        if before == 0 {
+            state.waiting.reserve(KEEP);
+        }
         write(&mut state.waiting);
         if state.waiting.len() > self.limit {
             state.waiting.truncate(before);

@@ -9,12 +9,12 @@ use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tracing::info;
 
+use super::super::census::Counted;
 use super::super::entrance::Entrance;
 use super::framing::Framing;
 use super::inlet::Inlet;
 use super::negotiation::Tls;
 use super::queue::Sink;
-use super::words::Fault;
 use super::{Terms, serve};
 
 /// How clients are served that come over TCP.
@@ -28,8 +28,8 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Serves one connection to its end.
-    pub async fn serve(self, socket: TcpStream, refused: Option<Fault>) {
+    /// Serves one connection to its end; so long it counts.
+    pub async fn serve(self, socket: TcpStream, counted: Counted) {
         // Nothing is gained by waiting: the queue has coalesced what it could.
         let _ = socket.set_nodelay(true);
         let mut terms = Terms {
@@ -40,13 +40,13 @@ impl Entry {
             },
             entrance: self.entrance,
             framing: Framing::Tcp,
-            refused,
+            refused: counted.refused,
         };
         let (read, write) = socket.into_split();
-        let inlet = Inlet::new(read, terms.entrance.limits());
+        let mut inlet = Box::new(Inlet::new(read, terms.entrance.limits()));
         // Boxed, so that a stream that was secured is not kept room for.
-        let before = Box::pin(serve(&terms, inlet, Outlet(write))).await;
-        let (Some((inlet, outlet)), Some(tls)) = (before, self.tls) else {
+        let before = Box::pin(serve(&terms, &mut *inlet, Outlet(write))).await;
+        let (Some(outlet), Some(tls)) = (before, self.tls) else {
             return;
         };
         // RFC 6120 §5.4.3.3: what the client said too early is not taken for
@@ -66,8 +66,8 @@ impl Entry {
         };
         terms.tls = Tls::Done;
         let (read, write) = tokio::io::split(socket);
-        let inlet = Inlet::new(read, terms.entrance.limits());
-        Box::pin(serve(&terms, inlet, Outlet(write))).await;
+        let mut inlet = Box::new(Inlet::new(read, terms.entrance.limits()));
+        Box::pin(serve(&terms, &mut *inlet, Outlet(write))).await;
     }
 }
 

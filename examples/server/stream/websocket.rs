@@ -19,6 +19,7 @@ use tokio_tungstenite::{WebSocketStream, accept_hdr_async_with_config};
 use tower_xmpp::stanza::{Frame, Limit, StreamError};
 use tracing::info;
 
+use super::super::census::Counted;
 use super::super::entrance::Entrance;
 use super::super::options::Limits;
 use super::documents::Documents;
@@ -48,8 +49,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Serves one connection to its end.
-    pub async fn serve(self, socket: TcpStream, refused: Option<Fault>) {
+    /// Serves one connection to its end; so long it counts.
+    pub async fn serve(self, socket: TcpStream, counted: Counted) {
+        let refused = counted.refused;
         let _ = socket.set_nodelay(true);
         match self.tls.clone() {
             None => self.greet(socket, refused).await,
@@ -90,7 +92,8 @@ impl Entry {
             tls: Tls::Done,
             refused,
         };
-        serve(&terms, Messages::new(stream, limits), Outlet(sink)).await;
+        let mut messages = Box::new(Messages::new(stream, limits));
+        serve(&terms, &mut *messages, Outlet(sink)).await;
     }
 }
 

@@ -34,7 +34,9 @@ pub async fn outbound(
         let stanza = stanza.clone().with_from(account.clone());
         emits.push(onward(site, stanza.with_to(contact.clone())));
     }
-    let push = changed.push.map(|item| roster::push(site, &account, item));
+    let push = changed
+        .push
+        .map(|update| roster::push(site, &account, update));
     emits.extend(push);
     emits.extend(tell(site, &account, &contact, changed.change.tell));
     Ok(outcome)
@@ -68,7 +70,9 @@ pub async fn inbound(
         };
         emits.push(Emit::broadcast(clients, stanza.clone()));
     }
-    let push = changed.push.map(|item| roster::push(site, account, item));
+    let push = changed
+        .push
+        .map(|update| roster::push(site, account, update));
     emits.extend(push);
     emits.extend(tell(site, account, &contact, changed.change.tell));
     Ok(outcome)

@@ -20,8 +20,7 @@ pub async fn available(site: &Site, session: &FullJid, stanza: &Stanza) -> Resul
         return Ok(Outcome::dropped(Drop::SenderGone));
     };
     let priority = priority(stanza);
-    let now = Some((stanza.clone(), priority));
-    let before = std::mem::replace(&mut known.standing().available, now);
+    let before = known.standing().show(stanza, priority);
 
     let mut outcome = Outcome::of(Original::Routed);
     let emits = &mut outcome.emits;
@@ -35,7 +34,7 @@ pub async fn available(site: &Site, session: &FullJid, stanza: &Stanza) -> Resul
     }
     emits.extend(pep::interest::ask(site, session, stanza));
     // XEP-0160 §3: what has waited goes to the first who takes messages.
-    if priority >= 0 && before.is_none_or(|(_, before)| before < 0) {
+    if priority >= 0 && before.is_none_or(|before| before < 0) {
         let offline = site.offline.clone();
         outcome.settling.push(Settling::new(async move {
             if let Err(error) = offline.hand_over(&known).await {

@@ -4,12 +4,14 @@
 mod listed;
 mod shelf;
 pub mod subscription;
+pub mod version;
 mod wish;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use jid::{BareJid, Jid};
+use rusqlite::Connection;
 use tower_xmpp::flow::Emit;
 use tower_xmpp::stanza::{Condition, Element, ElementRef, Stanza, Type, ns};
 
@@ -20,6 +22,7 @@ use super::{Answer, Denied, presence};
 use listed::Listed;
 use shelf::Item;
 use subscription::{Change, Half, Request, Subscription};
+use version::Update;
 use wish::Wish;
 
 /// The rosters of all accounts.
@@ -32,7 +35,7 @@ pub struct Rosters {
 pub struct Changed {
     pub change: Change,
     /// What the account's clients are to see, if it looks different now.
-    pub push: Option<Element>,
+    pub push: Option<Update>,
 }
 
 /// Answers the account's roster get or set (RFC 6121 §2.1.3, §2.1.5).
@@ -49,9 +52,14 @@ pub async fn iq(
         {
             session.standing().wants_roster = true;
         }
-        let mut roster = Element::new("query", ns::ROSTER);
-        for item in site.rosters.list(&account).await? {
-            roster.push(item);
+        let items = site.rosters.list(&account).await?;
+        let version = version::of(&items);
+        if version::is_known(query, &version) {
+            return Ok(Answer::default());
+        }
+        let mut roster = Element::new("query", ns::ROSTER).with_attr("ver", &version);
+        for item in &items {
+            roster.push(item.show());
         }
         return Ok(Answer::of(roster));
     }
@@ -73,11 +81,13 @@ pub async fn iq(
 }
 
 /// Tells all clients that asked for the roster (RFC 6121 §2.1.6).
-pub fn push(site: &Site, account: &BareJid, item: Element) -> Emit {
+pub fn push(site: &Site, account: &BareJid, update: Update) -> Emit {
     let clients = site
         .sessions
         .which(account, |standing| standing.wants_roster);
-    let query = Element::new("query", ns::ROSTER).with_child(item);
+    let query = Element::new("query", ns::ROSTER)
+        .with_attr("ver", &update.version)
+        .with_child(update.item);
     Emit::broadcast(
         clients,
         Stanza::iq(Type::Set, &random::id()).with_child(query),
@@ -86,11 +96,8 @@ pub fn push(site: &Site, account: &BareJid, item: Element) -> Emit {
 
 /// RFC 6121 §2.5.2: with the contact go the subscriptions, both ways.
 async fn remove(site: &Site, account: &BareJid, contact: BareJid) -> Result<Vec<Emit>, Denied> {
-    let subscription = site.rosters.remove(account, &contact).await??;
-    let item = Element::new("item", ns::ROSTER)
-        .with_attr("jid", contact.as_str())
-        .with_attr("subscription", "remove");
-    let mut emits = vec![push(site, account, item)];
+    let (subscription, update) = site.rosters.remove(account, &contact).await??;
+    let mut emits = vec![push(site, account, update)];
     for (half, request) in [
         (subscription.to, Request::Unsubscribe),
         (subscription.from, Request::Unsubscribed),
@@ -209,19 +216,19 @@ impl Rosters {
                 shelf::put(db, &account, &item)?;
             }
             let shown = item.is_listed.then(|| item.show());
-            let push = shown.filter(|shown| Some(shown.to_xml()) != before);
+            let push = shown
+                .filter(|shown| Some(shown.to_xml()) != before)
+                .map(|shown| update(db, &account, shown))
+                .transpose()?;
             Ok(Ok(Changed { change, push }))
         });
         job.await
     }
 
-    async fn list(&self, account: &BareJid) -> Result<Vec<Element>, Failed> {
+    async fn list(&self, account: &BareJid) -> Result<Vec<Item>, Failed> {
         let account = account.clone();
-        let items = self
-            .storage
-            .run(move |db| shelf::listed(db, &account))
-            .await?;
-        Ok(items.iter().map(Item::show).collect())
+        let job = self.storage.run(move |db| shelf::listed(db, &account));
+        job.await
     }
 
     /// Names a contact and says in which groups it is.
@@ -231,7 +238,7 @@ impl Rosters {
         contact: BareJid,
         name: Option<String>,
         groups: BTreeSet<String>,
-    ) -> Result<Result<Element, Condition>, Failed> {
+    ) -> Result<Result<Update, Condition>, Failed> {
         let (account, listed) = (account.clone(), self.listed());
         let job = self.storage.run(move |db| {
             let known = shelf::get(db, &account, &contact)?;
@@ -242,7 +249,7 @@ impl Rosters {
             (item.name, item.groups, item.is_listed) = (name, groups, true);
             shelf::put(db, &account, &item)?;
             listed.note(&account, &item.contact, true);
-            Ok(Ok(item.show()))
+            update(db, &account, item.show()).map(Ok)
         });
         job.await
     }
@@ -252,7 +259,7 @@ impl Rosters {
         &self,
         account: &BareJid,
         contact: &BareJid,
-    ) -> Result<Result<Subscription, Condition>, Failed> {
+    ) -> Result<Result<(Subscription, Update), Condition>, Failed> {
         let (account, contact) = (account.clone(), contact.clone());
         let listed = self.listed();
         let job = self.storage.run(move |db| {
@@ -262,10 +269,19 @@ impl Rosters {
             };
             shelf::remove(db, &account, &contact)?;
             listed.note(&account, &contact, false);
-            Ok(Ok(item.subscription))
+            let gone = Element::new("item", ns::ROSTER)
+                .with_attr("jid", contact.as_str())
+                .with_attr("subscription", "remove");
+            Ok(Ok((item.subscription, update(db, &account, gone)?)))
         });
         job.await
     }
+}
+
+/// What clients are told of a contact that has just changed.
+fn update(db: &Connection, account: &BareJid, item: Element) -> rusqlite::Result<Update> {
+    let version = version::of(&shelf::listed(db, account)?);
+    Ok(Update { item, version })
 }
 
 #[cfg(test)]
@@ -298,7 +314,7 @@ mod tests {
 
         let changed = rosters.outbound(&alice, &bob, Request::Subscribed).await;
         let push = changed.unwrap().unwrap().push.unwrap();
-        assert_eq!(push.attr("subscription"), Some("from"));
+        assert_eq!(push.item.attr("subscription"), Some("from"));
         assert!(rosters.requests(&alice).await.unwrap().is_empty());
         assert!(rosters.hears(&alice, &bob).await.unwrap());
     }
@@ -370,11 +386,35 @@ mod tests {
         assert!(asked.unwrap().is_ok());
         let list = rosters.list(&alice).await.unwrap();
         assert_eq!(
-            list[0].to_xml(),
+            list[0].show().to_xml(),
             "<item xmlns='jabber:iq:roster' ask='subscribe' jid='bob@x' name='Bob' \
              subscription='none'><group>a</group><group>b</group></item>"
         );
         rosters.remove(&alice, &bob).await.unwrap().unwrap();
         assert!(rosters.list(&alice).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_version_names_one_roster_whatever_led_to_it() {
+        let rosters = rosters().await;
+        let alice = jid("alice@x");
+        let version = async || version::of(&rosters.list(&alice).await.unwrap());
+        let set = async |who: &str, name: &str| {
+            let set = rosters.set(&alice, jid(who), Some(name.into()), BTreeSet::new());
+            set.await.unwrap().unwrap().version
+        };
+        let empty = version().await;
+        let bob = set("bob@x", "Bob").await;
+        let both = set("carol@x", "Carol").await;
+        let renamed = set("carol@x", "Caroline").await;
+        let all: BTreeSet<_> = [&empty, &bob, &both, &renamed].into();
+        assert_eq!(all.len(), 4);
+        assert_eq!(renamed, version().await);
+
+        let removed = rosters.remove(&alice, &jid("carol@x")).await;
+        assert_eq!(removed.unwrap().unwrap().1.version, bob);
+        // Who only asks is not in the roster yet.
+        asks(&rosters, "dave@x", Request::Subscribe).await.unwrap();
+        assert_eq!(version().await, bob);
     }
 }

@@ -269,9 +269,10 @@ impl Negotiation {
     }
 }
 
-/// What a client may do that has a session: stream management and client
-/// state indication.
-const IN_SESSION: &str = "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/>";
+/// What a client may do that has a session: stream management, client state
+/// indication, and ask for a roster that it does not have yet (RFC 6121 §2.6.1).
+const IN_SESSION: &str = "<sm xmlns='urn:xmpp:sm:3'/><csi xmlns='urn:xmpp:csi:0'/>\
+                          <ver xmlns='urn:xmpp:features:rosterver'/>";
 
 impl Resumption {
     /// Reads `<resume/>`. What is none names no session.
