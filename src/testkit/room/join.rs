@@ -10,7 +10,7 @@ use super::history::{Wanted, delay};
 use super::occupants::Occupant;
 use super::presence::{Notice, cleaned, unavailable};
 use super::state::Room;
-use super::{Refusal, StrayPresence};
+use super::{OwnPresence, Refusal, StrayPresence};
 
 /// What an available presence to a nick means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,8 +184,9 @@ impl Room {
         let Some(own) = self.occupants.by_jid(to) else {
             return;
         };
-        for other in self.occupants.iter().filter(|other| other.jid != own.jid) {
-            self.tell_one(turn, to, other);
+        let own_first = turn.settings.own_presence == OwnPresence::First;
+        if !own_first {
+            self.show_others(turn, to, own);
         }
         let Some(primary) = own.primary() else {
             return;
@@ -197,11 +198,20 @@ impl Room {
         let mut shown = primary.presence.clone();
         shown.set_id(stanza.id().map(str::to_owned));
         self.tell_own(turn, own, to, &shown, &Notice::codes(codes));
+        if own_first {
+            self.show_others(turn, to, own);
+        }
         let wanted = Wanted::read(stanza.child("x", ns::MUC), turn.at, config.history);
         for message in self.lasting.history.replay(&self.address, wanted) {
             turn.send(&self.address, to, message);
         }
         self.send_subject(turn, to);
+    }
+
+    fn show_others(&self, turn: &mut Turn<'_>, to: &Jid, own: &Occupant) {
+        for other in self.occupants.iter().filter(|other| other.jid != own.jid) {
+            self.tell_one(turn, to, other);
+        }
     }
 
     /// The subject, always; empty if none was ever set (§7.2.15).

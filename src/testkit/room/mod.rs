@@ -118,6 +118,6 @@ pub use refusal::Refusal;
 pub use saved::{SavedRoom, SavedUser};
 pub use service::{Rooms, Seat};
 pub use settings::{
-    Creation, Creators, Limits, OccupantIds, PrivateMessages, RegisteredNick, RoomConfig, Settings,
-    StrayPresence,
+    Creation, Creators, Limits, OccupantIds, OwnPresence, PrivateMessages, RegisteredNick,
+    RoomConfig, Settings, StrayPresence,
 };

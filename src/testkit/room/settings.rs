@@ -23,6 +23,8 @@ pub struct Settings {
     /// Gives occupants their stable identifier (XEP-0421); `None` for rooms
     /// without.
     pub occupant_ids: Option<OccupantIds>,
+    /// When a newcomer is shown itself.
+    pub own_presence: OwnPresence,
     /// Accounts may join by `<join/>` and part by `<part/>`, as the MUC2 draft
     /// has it. Off by default: it is a draft.
     pub muc2: bool,
@@ -61,6 +63,16 @@ pub enum StrayPresence {
     Joins,
     /// It is kicked with 110, 307 and 333 (XEP-0045 §7.2.18).
     Kicked,
+}
+
+/// When a newcomer is shown itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OwnPresence {
+    /// When it has been shown all others, as it must be (XEP-0045 §7.2.2).
+    Last,
+    /// Before the others, as it should not be: for tests of who must bear it.
+    First,
 }
 
 /// How one room is configured (XEP-0045 §15.5.3, `muc#roomconfig`). It
@@ -182,6 +194,7 @@ impl Default for Settings {
             stray: StrayPresence::Joins,
             new_room: RoomConfig::default(),
             occupant_ids: None,
+            own_presence: OwnPresence::Last,
             muc2: false,
             limits: Limits::default(),
         }

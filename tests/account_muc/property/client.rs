@@ -21,6 +21,11 @@ pub struct Client {
 }
 
 impl Client {
+    /// It asks to join, if it can.
+    pub fn asks(&mut self) {
+        self.asked |= self.alive && !self.hibernates;
+    }
+
     pub fn hears(&mut self, session: &Session, stanza: &Stanza) {
         let Some(from) = stanza.from().filter(|from| from.to_bare().as_str() == ROOM) else {
             return;

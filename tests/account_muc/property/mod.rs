@@ -13,13 +13,14 @@ mod step;
 mod watch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tower_xmpp::testkit::WhileDown;
 
 use scene::Scene;
-use step::{Step, step};
+use step::{Step, down, step};
 use watch::Plant;
 
 const ACCOUNTS: [&str; 2] = ["alice@a.example", "carol@a.example"];
@@ -108,6 +109,29 @@ proptest! {
         steps in vec(step(), 1..40),
     ) {
         plays(seed, &steps);
+    }
+
+    /// Whoever was there hears nothing, however often the account comes back.
+    #[test]
+    fn a_seat_that_is_taken_again_where_nothing_has_changed_tells_nobody_anything(
+        seed in any::<u64>(),
+        joins in vec((0..6_usize, 0..3_usize), 1..6),
+        breaks in vec((1..90_u64, down(), 30..1_200_u64), 1..5),
+    ) {
+        let mut scene = Scene::new(seed, Plant::Nothing);
+        for (who, nick) in joins {
+            scene.happens(Step::Joins(who, nick));
+        }
+        scene.happens(Step::TimePasses(120));
+        scene.happens(Step::Settles);
+        let joins = scene.joins_sent();
+        for (seconds, down, later) in breaks {
+            scene.happens(Step::LinkBreaks(seconds, down));
+            scene.keeps_silent(Duration::from_secs(seconds + later));
+        }
+        assert!(scene.joins_sent() > joins, "nothing was lost");
+        scene.judge();
+        scene.w.abandon();
     }
 }
 

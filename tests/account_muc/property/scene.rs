@@ -9,6 +9,7 @@ use jid::{FullJid, Jid};
 use tower_xmpp::account_muc::{AccountMuc, SeatStore};
 use tower_xmpp::flow::Occupancy;
 use tower_xmpp::store::MemorySeats;
+use tower_xmpp::testkit::room::{Creation, OwnPresence, Settings};
 use tower_xmpp::testkit::{Session, World, xml};
 
 use super::super::house::ROOM;
@@ -37,7 +38,15 @@ impl Scene {
         let feature = layer.feature().clone();
         w.host("a.example", watched(layer, &watch, plant));
         w.host("b.example", ());
-        w.rooms("muc.example");
+        // Rooms differ in what they speak, and in what they show first.
+        let mut settings = Settings::default();
+        settings.creation = Creation::Instant;
+        settings.muc2 = seed.is_multiple_of(2);
+        if seed.is_multiple_of(3) {
+            settings.own_presence = OwnPresence::First;
+        }
+        w.host("muc.example", ());
+        w.rooms_with("muc.example", "muc.example", settings);
         let bob = w.session("bob@b.example/x");
         bob.joins("room@muc.example/Bob");
         let jids = ACCOUNTS
@@ -102,6 +111,38 @@ impl Scene {
                 }
             }
             Step::ComesBack(who) => self.comes_back(who),
+            Step::JoinsByRequest(who, nick) => {
+                self.clients[who].asks();
+                let nickname = NICKS[nick];
+                let join = format!(
+                    "<join xmlns='urn:xmpp:muc:0' room='{ROOM}'>\
+                     <nickname>{nickname}</nickname></join>"
+                );
+                self.sends(who, &format!("<iq type='set' id='r'>{join}</iq>"));
+            }
+            Step::Parts(who) => {
+                let part = format!("<part xmlns='urn:xmpp:muc:0' room='{ROOM}'/>");
+                self.sends(who, &format!("<iq type='set' id='p'>{part}</iq>"));
+            }
+            Step::BobRenames(nick) => {
+                let nick = ["Bob", "Robert"][nick];
+                self.bob.send(xml!("<presence to='{ROOM}/{nick}'/>"));
+            }
+            Step::BobLeaves => {
+                let bye = format!("<presence to='{ROOM}/Bob' type='unavailable'/>");
+                self.bob.send(xml!("{bye}"));
+            }
+            Step::BobComes => {
+                let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
+                self.bob
+                    .send(xml!("<presence to='{ROOM}/Bob'>{x}</presence>"));
+            }
+            Step::BobDestroys => {
+                self.bob.send(xml!(
+                    "<iq to='{ROOM}' type='set' id='d'>\
+                     <query xmlns='http://jabber.org/protocol/muc#owner'><destroy/></query></iq>"
+                ));
+            }
             Step::BobSays => {
                 self.bob.send(xml!(
                     "<message to='{ROOM}' type='groupchat'><body>hi</body></message>"
@@ -156,10 +197,7 @@ impl Scene {
     }
 
     fn joins(&mut self, who: usize, nick: &str) {
-        let client = &mut self.clients[who];
-        if client.alive && !client.hibernates {
-            client.asked = true;
-        }
+        self.clients[who].asks();
         let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
         self.sends(
             who,
@@ -252,6 +290,21 @@ impl Scene {
             }
         }
         self.bob.take_all();
+    }
+
+    /// Time passes, and nobody is told anything of the room.
+    pub fn keeps_silent(&mut self, lasting: Duration) {
+        self.w.advance(lasting);
+        for session in &self.sessions {
+            for stanza in session.take_all() {
+                panic!("{session} is told {}", stanza.to_xml());
+            }
+        }
+    }
+
+    /// How many joins have gone to the room.
+    pub fn joins_sent(&self) -> usize {
+        *self.watch.joins.lock().unwrap()
     }
 
     /// All that was broken is whole again, and everybody has had the time to

@@ -21,6 +21,8 @@ use super::RESOURCES;
 pub struct Watch {
     /// Since when an account's join awaits its answer.
     pub in_flight: Mutex<BTreeMap<BareJid, Time>>,
+    /// How many there were.
+    pub joins: Mutex<usize>,
     pub violations: Mutex<Vec<String>>,
 }
 
@@ -63,6 +65,7 @@ impl Watch {
                 self.violated("a session joins", stanza);
             }
             let before = self.in_flight.lock().unwrap().insert(from.to_bare(), at);
+            *self.joins.lock().unwrap() += 1;
             if before.is_some_and(|before| at.since(before) < Duration::from_secs(60)) {
                 self.violated("two joins are in flight", stanza);
             }

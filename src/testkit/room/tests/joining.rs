@@ -1,5 +1,5 @@
 use super::Hall;
-use crate::testkit::room::StrayPresence;
+use crate::testkit::room::{OwnPresence, StrayPresence};
 
 #[test]
 fn the_creator_is_owner_and_hears_itself_and_an_empty_subject() {
@@ -35,6 +35,21 @@ fn a_newcomer_hears_the_others_then_itself_then_history_then_the_subject() {
             "bob/1 < +Bob none/participant jid=bob/1 110",
             "bob/1 < Carol: one (late)",
             "bob/1 < Alice: #tea (late)",
+        ]
+    );
+}
+
+#[test]
+fn a_room_that_shows_newcomers_themselves_first_does_all_else_as_ever() {
+    let mut hall = Hall::with(|settings| settings.own_presence = OwnPresence::First);
+    hall.joined("alice/1", "Alice");
+    assert_eq!(
+        hall.join("bob/1", "Bob"),
+        [
+            "alice/1 << +Bob none/participant jid=bob/1",
+            "bob/1 < +Bob none/participant jid=bob/1 110",
+            "bob/1 < +Alice owner/moderator",
+            "bob/1 < =: #",
         ]
     );
 }
