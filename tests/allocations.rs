@@ -96,13 +96,20 @@ fn what_a_room_says_costs_the_same_few_allocations_for_one_session_and_for_ten()
     }
 }
 
-/// What each of so many accounts in a room of fifty weighs, when all has come
-/// to rest.
-fn weight_of_a_seat(accounts: usize) -> i64 {
+/// What each of so many accounts in a room of fifty weighs that has heard so
+/// many messages there, when all has come to rest.
+fn weight_of_a_seat(accounts: usize, messages: usize) -> i64 {
     let layer = seats::layer();
+    let mut stack = layer.layer(house::Nowhere);
     let weighed = measure(|| {
         for number in 0..accounts {
             seats::seated(&layer, &format!("alice{number}"), 1, 50);
+        }
+        for message in 0..messages {
+            for number in 0..accounts {
+                let said = seats::said(&format!("alice{number}"), message);
+                assert!(stack.call(said).now_or_never().is_some());
+            }
         }
         for _ in 0..20 {
             seats::tick(&layer);
@@ -113,12 +120,22 @@ fn weight_of_a_seat(accounts: usize) -> i64 {
 
 #[test]
 fn a_seat_among_fifty_weighs_less_than_4_kb_where_accounts_share_the_room() {
-    let shared = weight_of_a_seat(50);
+    let shared = weight_of_a_seat(50, 0);
     assert!(shared <= 4_096, "{shared} bytes");
     // Nearly all that an account has for itself are pointers; alone, it keeps
     // everybody's presence.
-    let alone = weight_of_a_seat(1);
+    let alone = weight_of_a_seat(1, 0);
     assert!(alone > 50 * 400, "{alone} bytes");
+}
+
+#[test]
+fn a_full_history_weighs_pointers_and_times_where_accounts_share_the_room() {
+    // Longer than any history: the oldest has gone.
+    let [empty, full] = [0, 120].map(|messages| weight_of_a_seat(50, messages));
+    assert!(full <= 4_096, "{full} bytes");
+    assert!(full - empty <= 50 * 20, "{empty} and {full} bytes");
+    let [empty, full] = [0, 120].map(|messages| weight_of_a_seat(1, messages));
+    assert!(full - empty > 50 * 400, "{empty} and {full} bytes");
 }
 
 /// What the first tick costs at which nothing is due, with so many seats.

@@ -61,7 +61,9 @@ pub struct Limits {
     /// Bytes of one occupant's presence. A longer one is passed on and kept
     /// without what the occupant put into it. Default 4,096.
     pub presence: usize,
-    /// Messages kept for sessions that join later; the oldest goes. Default 50.
+    /// Messages kept for sessions that join later; the oldest goes. Default 50,
+    /// which are 0.4 kB for each account in a room, and the messages themselves
+    /// once for all accounts of the server that are in it.
     pub history: usize,
     /// Bytes of one such message. A longer one is passed on and not kept.
     /// Default 16,384.

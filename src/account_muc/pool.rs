@@ -1,15 +1,17 @@
 //! Stanzas that are kept once, however many machines keep them.
 //!
 //! Where fifty accounts of a server sit in one room, each hears the same
-//! presence of the same occupants. A machine keeps a pointer; the bytes stand
-//! here, without `to` and `id`, which are all that differs.
+//! presence of the same occupants and the same messages. A machine keeps a
+//! pointer; the bytes stand here, without `to` and a presence's `id`, which are
+//! all that differs.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::time::Duration;
 
-use crate::stanza::{Kind, Stanza};
+use crate::stanza::{Kind, Stanza, Time};
 
 use super::hash::Secret;
 use super::lock;
@@ -46,6 +48,8 @@ struct Entry {
     /// The nick whose presence it is, so that it is found without parsing;
     /// nothing for a message.
     nick: Box<str>,
+    /// When it came, to the first who heard it.
+    at: Time,
     /// What tells a message from others, once somebody has wanted to know.
     key: OnceLock<u64>,
 }
@@ -54,6 +58,20 @@ impl Pool {
     /// Keeps a stanza without its `to`, and a presence without its `id`: the
     /// rest is the same for everybody.
     pub(super) fn keep(&self, stanza: &Stanza) -> Kept {
+        self.keep_unless(stanza, Time::EPOCH, |_| true)
+    }
+
+    /// The same for what was said at this time. Equal messages are one, with one
+    /// time, where they come at about the same time: one message, heard by
+    /// several accounts, and not the same words once more.
+    pub(super) fn keep_said(&self, stanza: &Stanza, at: Time) -> Kept {
+        const AT_ONCE: Duration = Duration::from_secs(60);
+        self.keep_unless(stanza, at, |known| {
+            at.since(known).max(known.since(at)) < AT_ONCE
+        })
+    }
+
+    fn keep_unless(&self, stanza: &Stanza, at: Time, is_same: impl FnOnce(Time) -> bool) -> Kept {
         let is_presence = stanza.kind() == Kind::Presence;
         let wire = if is_presence && stanza.id().is_some() {
             let mut anonymous = stanza.clone();
@@ -66,6 +84,7 @@ impl Pool {
         let mut shard = self.shard(hash);
         if let Some(known) = shard.kept.get(&hash)
             && *known.0.wire == *wire
+            && is_same(known.0.at)
         {
             return known.clone();
         }
@@ -74,9 +93,10 @@ impl Pool {
         let new = Kept(Arc::new(Entry {
             wire: wire.into(),
             nick: nick.map_or("", |nick| nick.as_str()).into(),
+            at,
             key: OnceLock::new(),
         }));
-        // Should two ever have one hash, the earlier one is kept apart.
+        // Should two have one hash, the earlier one is kept apart.
         shard.kept.insert(hash, new.clone());
         new
     }
@@ -137,6 +157,11 @@ impl Kept {
         &self.0.nick
     }
 
+    /// When it came, if it is something that was said.
+    pub(super) fn at(&self) -> Time {
+        self.0.at
+    }
+
     /// The stanza, read again. `None` cannot be: it was written by us.
     pub(super) fn stanza(&self) -> Option<Stanza> {
         Stanza::parse(self.0.wire.as_bytes()).ok()
@@ -194,6 +219,19 @@ mod tests {
         let other = pool.keep(&message.with_id("2"));
         assert_ne!(one, other);
         assert_eq!(one.stanza().unwrap().id(), Some("1"));
+    }
+
+    #[test]
+    fn the_same_words_are_one_message_if_they_come_at_about_the_same_time() {
+        let pool = Pool::default();
+        let message = Stanza::message().with_text_child("body", "hi");
+        let kept = [1_000, 1_010, 990, 2_000, 2_010]
+            .map(|seconds| pool.keep_said(&message, Time::from_secs(seconds)));
+        let at = kept.each_ref().map(|kept| kept.at());
+        let [first, second] = [1_000, 2_000].map(Time::from_secs);
+        assert_eq!(at, [first, first, first, second, second]);
+        assert!(Arc::ptr_eq(&kept[0].0, &kept[2].0));
+        assert!(Arc::ptr_eq(&kept[3].0, &kept[4].0));
     }
 
     #[test]

@@ -12,15 +12,10 @@ use super::super::muc;
 use super::super::options::Limits;
 use super::super::pool::{Kept, Pool};
 
-/// The last messages, oldest first.
+/// The last messages, oldest first: a pointer each, since all accounts of a
+/// server that are in a room hear the same.
 #[derive(Debug, Default)]
-pub(super) struct History(VecDeque<Line>);
-
-#[derive(Debug)]
-struct Line {
-    at: Time,
-    kept: Kept,
-}
+pub(super) struct History(VecDeque<Kept>);
 
 /// How much history a session wants (§7.2.14). Whole stanzas, the newest,
 /// and the smallest set that meets every limit.
@@ -66,14 +61,14 @@ impl History {
         if limits.history == 0 {
             return;
         }
-        let kept = pool.keep(message);
+        let kept = pool.keep_said(message, at);
         if kept.len() > limits.message {
             return;
         }
         while self.0.len() >= limits.history {
             self.0.pop_front();
         }
-        self.0.push_back(Line { at, kept });
+        self.0.push_back(kept);
     }
 
     /// Keeps what the room says was said before. Says whether it is news:
@@ -88,7 +83,7 @@ impl History {
     ) -> bool {
         let told = key(room, message);
         let key = |kept: &Kept| kept.key(|message| key(room, message));
-        if self.0.iter().any(|line| key(&line.kept) == told) {
+        if self.0.iter().any(|kept| key(kept) == told) {
             return false;
         }
         self.push(pool, at, message, limits);
@@ -100,16 +95,16 @@ impl History {
         let mut chars = wanted.chars.unwrap_or(usize::MAX);
         let most = wanted.stanzas.unwrap_or(usize::MAX);
         let mut replayed = Vec::new();
-        for line in self.0.iter().rev().take(most) {
-            if wanted.since.is_some_and(|since| line.at < since) {
+        for kept in self.0.iter().rev().take(most) {
+            if wanted.since.is_some_and(|since| kept.at() < since) {
                 break;
             }
-            let Some(message) = line.kept.stanza() else {
+            let Some(message) = kept.stanza() else {
                 continue;
             };
             let message = match muc::delayed(room, &message) {
                 Some(_) => message,
-                None => message.with_child(muc::delay(room, line.at)),
+                None => message.with_child(muc::delay(room, kept.at())),
             };
             let Some(left) = chars.checked_sub(message.wire_len()) else {
                 break;
