@@ -19,8 +19,8 @@ use super::RESOURCES;
 /// What goes between the layer and the room.
 #[derive(Default)]
 pub struct Watch {
-    /// Since when an account's join awaits its answer.
-    pub in_flight: Mutex<BTreeMap<BareJid, Time>>,
+    /// Since when an account's join awaits its answer, and under which id.
+    pub in_flight: Mutex<BTreeMap<BareJid, (Time, Option<String>)>>,
     /// How many there were.
     pub joins: Mutex<usize>,
     pub violations: Mutex<Vec<String>>,
@@ -55,18 +55,18 @@ impl Watch {
         if stanza.is_error() && rooms.known(&from.to_bare(), &ROOM.parse().unwrap()) {
             self.violated("an error goes to the room", stanza);
         }
-        if stanza.kind() != Kind::Presence {
-            return;
-        }
-        if stanza.is_type(&Type::Unavailable) {
+        let by_request = stanza.is_type(&Type::Set) && stanza.has_child("join", ns::MUC2);
+        let by_presence = stanza.kind() == Kind::Presence && stanza.has_child("x", ns::MUC);
+        if stanza.kind() == Kind::Presence && stanza.is_type(&Type::Unavailable) {
             self.in_flight.lock().unwrap().remove(&from.to_bare());
-        } else if stanza.has_child("x", ns::MUC) {
+        } else if by_presence || by_request {
             if from.is_full() {
                 self.violated("a session joins", stanza);
             }
-            let before = self.in_flight.lock().unwrap().insert(from.to_bare(), at);
+            let join = (at, stanza.id().map(str::to_owned));
+            let before = self.in_flight.lock().unwrap().insert(from.to_bare(), join);
             *self.joins.lock().unwrap() += 1;
-            if before.is_some_and(|before| at.since(before) < Duration::from_secs(60)) {
+            if before.is_some_and(|(before, _)| at.since(before) < Duration::from_secs(60)) {
                 self.violated("two joins are in flight", stanza);
             }
         }
@@ -80,8 +80,14 @@ impl Watch {
         let is_answer = [110, 301, 307, 332]
             .into_iter()
             .any(|code| stanza.has_muc_status(code));
-        if from_room && stanza.kind() == Kind::Presence && (stanza.is_error() || is_answer) {
-            self.in_flight.lock().unwrap().remove(account);
+        let mut in_flight = self.in_flight.lock().unwrap();
+        let is_result = stanza.is_response()
+            && in_flight
+                .get(account)
+                .is_some_and(|(_, id)| id.as_deref() == stanza.id());
+        let shows = stanza.kind() == Kind::Presence && (stanza.is_error() || is_answer);
+        if from_room && (shows || is_result) {
+            in_flight.remove(account);
         }
     }
 
