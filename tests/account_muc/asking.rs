@@ -74,6 +74,58 @@ fn moderating_uses_the_seat_and_everything_else_the_session() {
 }
 
 #[test]
+fn no_answer_of_a_client_reaches_an_occupant_that_has_not_asked_it() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    for type_ in ["result", "error"] {
+        phone.send(xml!("<iq to='{BOB}' type='{type_}' id='a'/>"));
+    }
+    room.bob.expect_nothing();
+    house.w.finish();
+}
+
+#[test]
+fn a_request_of_a_session_that_has_not_joined_is_the_rooms_to_refuse() {
+    let house = House::new();
+    let (bob, [_phone]) = together(&house, ["phone"]);
+    let [desk] = house.alice(["desk"]);
+    desk.send(xml!(
+        "<iq to='{BOB}' type='get' id='v'><query xmlns='jabber:iq:version'/></iq>"
+    ));
+    desk.expect(error("iq", BOB, "v", "not-acceptable"));
+    bob.expect_nothing();
+    house.w.finish();
+}
+
+#[test]
+fn a_room_is_not_asked_while_it_is_asked_for_a_nick() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    let alicia = house.w.bind("room@muc.example/Alicia");
+    phone.send(xml!("<presence to='room@muc.example/Alicia' id='n'/>"));
+    let asked = alicia.expect("<presence from='alice@a.example' id='$id'/>");
+    let domain = "muc.example".parse::<jid::BareJid>().unwrap();
+    let domain = domain.domain().to_owned();
+    house.w.event("a.example", Event::LinkLost { domain });
+    house.w.advance(Duration::from_secs(15));
+    room.alice.expect_nothing();
+    alicia.send(xml!(
+        "<presence to='alice@a.example' type='error' id='{}'><error type='cancel'>\
+         <conflict xmlns='urn:ietf:params:xml:ns:xmpp-stanzas'/></error></presence>",
+        &asked["id"]
+    ));
+    phone.expect("<presence type='error' id='n'/>");
+    house.w.advance(Duration::from_secs(5));
+    room.alice
+        .expect("<iq type='get'><ping xmlns='urn:xmpp:ping'/></iq>");
+    house.w.abandon();
+}
+
+#[test]
 fn the_account_answers_occupants_for_itself_and_refuses_what_only_a_client_knows() {
     let house = House::without_rooms(|_| {});
     let room = Room::new(&house);

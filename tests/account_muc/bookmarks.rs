@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jid::BareJid;
+use tower_xmpp::account_muc::Options;
 use tower_xmpp::flow::{Bookmark, BookmarkChange, Bookmarks, BoxError};
 use tower_xmpp::stanza::{Kind, ns};
 use tower_xmpp::testkit::room::{Creation, Settings};
@@ -220,6 +221,22 @@ fn with_autojoin_the_account_stays_when_the_last_session_leaves() {
     phone.joins(ALICE);
     phone.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
     phone.expect(gone(ALICE, &[110]));
+    assert_eq!(house.seats(), ["Alice alice@a.example"]);
+    house.w.finish();
+}
+
+#[test]
+fn with_autojoin_the_account_stays_however_long_nobody_is_there() {
+    let shelf = Arc::new(Shelf::default());
+    let given = shelf.clone();
+    let mut options = Options::default();
+    options.linger = Duration::from_secs(600);
+    let house = House::of(World::new(), |feature| {
+        feature.bookmarks(given).options(options)
+    });
+    house.w.rooms("muc.example");
+    shelf.set(true, "Alice", None);
+    house.w.advance(Duration::from_secs(3_600));
     assert_eq!(house.seats(), ["Alice alice@a.example"]);
     house.w.finish();
 }

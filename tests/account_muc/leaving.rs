@@ -7,7 +7,7 @@ use tower_xmpp::stanza::Type;
 use tower_xmpp::testkit::{Session, xml};
 
 use super::house::{
-    ALICE, House, ROOM, gone, history, join, presence, subject, talk, talked, together,
+    ALICE, House, ROOM, error, gone, history, join, presence, subject, talk, talked, together,
 };
 use super::scripted::{NO_SUBJECT, Room, shows, shows_gone};
 
@@ -321,6 +321,33 @@ fn a_room_that_does_not_say_goodbye_is_left_all_the_same() {
     room.alice.expect("<presence type='unavailable'/>");
     house.w.advance(Duration::from_secs(65));
     assert!(house.kept().is_empty());
+    house.w.finish();
+}
+
+#[test]
+fn what_is_said_in_a_room_that_was_left_is_refused_as_for_any_account() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    phone.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
+    phone.expect(gone(ALICE, &[110]));
+    room.alice.expect("<presence type='unavailable'/>");
+    let says = |id: &str| {
+        room.bob.send(xml!(
+            "<message to='alice@a.example' type='groupchat' id='{id}'><body>hi</body></message>"
+        ));
+        room.bob.expect(error(
+            "message",
+            "alice@a.example",
+            id,
+            "service-unavailable",
+        ));
+    };
+    // While it says goodbye, and when it has gone.
+    says("m1");
+    room.alice.send(shows_gone("none", &[110], ""));
+    says("m2");
     house.w.finish();
 }
 

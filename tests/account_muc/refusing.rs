@@ -93,6 +93,22 @@ fn a_wrong_password_is_forgotten_and_a_session_with_another_is_tried() {
 }
 
 #[test]
+fn a_wrong_password_is_not_given_for_a_session_that_has_none() {
+    let (house, room) = house();
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    phone.send(join_with(ALICE, "<password>wrong</password>"));
+    let asked = room.expect_join();
+    room.refuses("presence", &asked["id"], "auth", "not-authorized");
+    phone.expect(error("presence", ALICE, "join", "not-authorized"));
+    desk.send(join(ALICE));
+    let asked = room.expect_join().stanza;
+    assert!(!asked.to_xml().contains("password"), "{}", asked.to_xml());
+    room.alice.send(shows("none", "participant", &[110]));
+    desk.expect(presence(ALICE, &[110]));
+    house.w.finish();
+}
+
+#[test]
 fn a_room_that_never_answers_is_given_up_and_told_to_forget_us() {
     let (house, room) = house();
     let [phone] = house.alice(["phone"]);

@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
+use jid::BareJid;
 use tower::ServiceBuilder;
 use tower_xmpp::account_muc::AccountMucLayer;
-use tower_xmpp::flow::Outcome;
-use tower_xmpp::middleware::from_fn;
-use tower_xmpp::stanza::{Element, Type, ns};
+use tower_xmpp::flow::{Envelope, Outcome, What};
+use tower_xmpp::middleware::{Next, from_fn};
+use tower_xmpp::stanza::{Element, Kind, Type, ns};
 use tower_xmpp::store::MemorySeats;
-use tower_xmpp::testkit::{Carbon, Faulty, World, xml};
+use tower_xmpp::testkit::room::Settings;
+use tower_xmpp::testkit::{Carbon, Faulty, Layers, World, xml};
 
 use super::house::{
-    ALICE, House, ROOM, error, gone, join, presence, subject, talk, talked, together,
+    ALICE, House, Overheard, ROOM, error, gone, join, presence, subject, talk, talked, together,
 };
 use super::scripted::{Room, shows};
 
@@ -321,6 +323,138 @@ fn whether_real_jids_are_shown_is_told_as_it_is_by_now() {
 }
 
 #[test]
+fn whether_the_room_is_logged_is_told_as_it_is_by_now() {
+    let w = World::new();
+    let layer = AccountMucLayer::new(Arc::new(MemorySeats::default()), Arc::new(w.entropy()));
+    w.host("a.example", layer);
+    w.host("muc.example", speaks_for_the_room());
+    let alice = w.bind(ALICE);
+    let phone = w.session("alice@a.example/phone");
+    phone.send(join(ALICE));
+    alice.expect("<presence from='alice@a.example'/>");
+    alice.send(shows("none", "participant", &[110, 170]));
+    phone.expect(presence(ALICE, &[110, 170]));
+    for (code, resource, logged) in [(171, "desk", false), (170, "pad", true)] {
+        alice.send(xml!(
+            "<message to='alice@a.example' type='groupchat'><room xmlns='urn:example'/>\
+             <x xmlns='http://jabber.org/protocol/muc#user'><status code='{code}'/></x></message>"
+        ));
+        w.settle();
+        phone.take_all();
+        let newcomer = w.session(&format!("alice@a.example/{resource}"));
+        newcomer.send(join(ALICE));
+        let own = newcomer.expect(presence(ALICE, &[110])).stanza;
+        assert_eq!(own.has_muc_status(170), logged, "{code}");
+        newcomer.expect(subject(""));
+        newcomer.close();
+    }
+    alice.take_all();
+    w.finish();
+}
+
+#[test]
+fn what_the_room_shows_of_itself_reaches_who_is_there_and_is_no_occupant() {
+    let w = World::new();
+    let layer = AccountMucLayer::new(Arc::new(MemorySeats::default()), Arc::new(w.entropy()));
+    w.host("a.example", layer);
+    w.host("muc.example", speaks_for_the_room());
+    let alice = w.bind(ALICE);
+    let [phone, desk] = w.sessions("alice@a.example", ["phone", "desk"]);
+    phone.send(join(ALICE));
+    alice.expect("<presence from='alice@a.example'/>");
+    alice.send(shows("none", "participant", &[110]));
+    phone.expect(presence(ALICE, &[110]));
+    let avatar = "<x xmlns='vcard-temp:x:update'><photo>1f</photo></x>";
+    alice.send(xml!(
+        "<presence to='alice@a.example'><room xmlns='urn:example'/>{avatar}</presence>"
+    ));
+    phone.expect(xml!(
+        "<presence from='{ROOM}' to='{phone}'>{avatar}</presence>"
+    ));
+    desk.send(join(ALICE));
+    desk.expect(presence(ALICE, &[110]));
+    w.finish();
+}
+
+/// What a room's occupant marks as the room's is from the room itself.
+fn speaks_for_the_room() -> impl Layers {
+    from_fn("speaks", |mut envelope: Envelope, next: Next| {
+        if let Some(stanza) = envelope.as_stanza()
+            && stanza.has_child("room", "urn:example")
+        {
+            let mut words = stanza.clone().with_from(ROOM.parse::<BareJid>().unwrap());
+            words.remove_child("room", "urn:example");
+            envelope.what = What::Stanza(words);
+        }
+        async move { next.run(envelope).await }
+    })
+}
+
+#[test]
+fn a_decline_goes_as_it_came_in_either_direction() {
+    let house = House::new();
+    house.w.host("c.example", ());
+    let carol = house.w.session("carol@c.example/x");
+    let (_bob, [phone]) = together(&house, ["phone"]);
+    // Not in the room, and the account's first choice.
+    let desk = house.w.session("alice@a.example/desk").priority(5);
+    phone.send(xml!(
+        "<message to='{ROOM}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <invite to='carol@c.example'/></x></message>"
+    ));
+    carol.expect("<message from='room@muc.example'/>");
+    carol.send(xml!(
+        "<message to='{ROOM}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <decline to='alice@a.example'><reason>tea</reason></decline></x></message>"
+    ));
+    desk.expect(
+        "<message from='room@muc.example'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <decline from='carol@c.example'/></x></message>",
+    );
+    phone.expect_nothing();
+    house.w.finish();
+}
+
+#[test]
+fn who_declines_an_invitation_needs_no_seat_for_it() {
+    let house = House::without_rooms(|_| {});
+    let overheard = Overheard::default();
+    house.w.host("muc.example", overheard.and(|_| None));
+    house
+        .w
+        .rooms_with("muc.example", "muc.example", Settings::default());
+    let [phone] = house.alice(["phone"]);
+    phone.joins(ALICE);
+    phone.send(xml!(
+        "<message to='{ROOM}'><x xmlns='http://jabber.org/protocol/muc#user'>\
+         <decline to='carol@c.example'/></x></message>"
+    ));
+    house.w.settle();
+    let [declined] = &overheard.with(Kind::Message, "x", ns::MUC_USER)[..] else {
+        panic!("one message");
+    };
+    assert_eq!(declined.from().unwrap(), &**phone.jid());
+    house.w.abandon();
+}
+
+#[test]
+fn of_two_sessions_that_are_as_good_the_one_that_showed_something_last_counts() {
+    let house = House::new();
+    let (bob, [phone, desk]) = together(&house, ["phone", "desk"]);
+    for (session, show) in [(&phone, "away"), (&desk, "dnd"), (&phone, "xa")] {
+        session.send(xml!(
+            "<presence to='{ALICE}'><show>{show}</show></presence>"
+        ));
+        for session in [&bob, &phone, &desk] {
+            session.expect(xml!(
+                "<presence from='{ALICE}'><show>{show}</show></presence>"
+            ));
+        }
+    }
+    house.w.finish();
+}
+
+#[test]
 fn the_occupant_id_is_replayed_as_it_came() {
     let house = House::without_rooms(|_| {});
     let room = Room::new(&house);
@@ -369,22 +503,19 @@ fn what_is_said_and_shown_touches_no_store() {
 fn what_occupants_ask_of_the_account_is_answered_by_what_stands_further_in() {
     let w = World::new();
     let layer = AccountMucLayer::new(Arc::new(MemorySeats::default()), Arc::new(w.entropy()));
-    let vcards = from_fn("vcards", |envelope, next| async move {
-        let asked = envelope
-            .as_stanza()
-            .filter(|iq| iq.is_type(&Type::Get) && iq.has_child("vCard", ns::VCARD));
+    // In the name of whom it is about, as a host's services answer.
+    let services = from_fn("services", |envelope, next| async move {
+        let asked = envelope.as_stanza().filter(|iq| iq.is_type(&Type::Get));
         match asked {
-            Some(iq) => {
-                let card = Element::new("vCard", ns::VCARD)
-                    .with_child(Element::new("FN", ns::VCARD).with_text("Alice"));
-                Ok(Outcome::answered(iq.reply().with_child(card)))
-            }
+            Some(iq) => Ok(Outcome::answered(
+                iq.reply().with_child(Element::new("served", "urn:example")),
+            )),
             None => next.run(envelope).await,
         }
     });
     w.host(
         "a.example",
-        ServiceBuilder::new().layer(layer).layer(vcards),
+        ServiceBuilder::new().layer(layer).layer(services),
     );
     w.host("muc.example", ());
     let [alice, bob] = [ALICE, BOB].map(|occupant| w.bind(occupant));
@@ -393,10 +524,21 @@ fn what_occupants_ask_of_the_account_is_answered_by_what_stands_further_in() {
     alice.expect("<presence from='alice@a.example'/>");
     alice.send(shows("none", "participant", &[110]));
     phone.take_all();
-    bob.send("<iq to='alice@a.example' type='get' id='c'><vCard xmlns='vcard-temp'/></iq>");
-    bob.expect(
-        "<iq from='alice@a.example' type='result' id='c'>\
-         <vCard xmlns='vcard-temp'><FN>Alice</FN></vCard></iq>",
-    );
+    for (name, namespace) in [
+        ("vCard", ns::VCARD),
+        ("vcard", ns::VCARD4),
+        ("pubsub", ns::PUBSUB),
+        ("query", ns::DISCO_INFO),
+        ("query", ns::DISCO_ITEMS),
+    ] {
+        bob.send(xml!(
+            "<iq to='alice@a.example' type='get' id='c'><{name} xmlns='{namespace}'/></iq>"
+        ));
+        bob.expect(
+            "<iq from='alice@a.example' type='result' id='c'><served xmlns='urn:example'/></iq>",
+        );
+    }
+    bob.send("<iq to='alice@a.example' type='get' id='v'><query xmlns='jabber:iq:version'/></iq>");
+    bob.expect(error("iq", "alice@a.example", "v", "service-unavailable"));
     w.finish();
 }
