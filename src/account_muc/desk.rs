@@ -15,7 +15,7 @@ use crate::stanza::{Stanza, Time};
 
 use super::layer::NAME;
 use super::lock;
-use super::machine::{self, Answer, Asked, Command, Exit, Machine, Original, Turn};
+use super::machine::{self, Asked, Command, Exit, Machine, Original, Turn};
 use super::pool::Pool;
 use super::port::{SeatError, SeatStore};
 use super::table::{SHARDS, Table, TooManyRooms};
@@ -237,20 +237,12 @@ impl Desk {
                         let late = machine::unanswered(&session, &id);
                         done.emits.push(Emit::copy(session, late));
                     }
-                    Asked::SelfPing { room } => {
+                    Asked::Room { room, question } => {
                         let late = |machine: &mut Machine, turn: &mut Turn<'_>| {
-                            machine.ping_answered(turn, Answer::Unknown);
+                            machine.room_answers(turn, question, None);
                         };
                         done.extend(self.visit(at, &account, &room, late).await.done);
                     }
-                    Asked::ReservedNick { room } => {
-                        let late = |machine: &mut Machine, turn: &mut Turn<'_>| {
-                            machine.reserved_nick_is(turn, None);
-                        };
-                        done.extend(self.visit(at, &account, &room, late).await.done);
-                    }
-                    // What is waited for then has a time of its own.
-                    Asked::Features { .. } | Asked::Join { .. } | Asked::Part { .. } => {}
                 }
             }
         }

@@ -12,7 +12,7 @@ use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time};
 
 use super::desk::Seated;
 use super::layer::{AccountMuc, NAME};
-use super::machine::{self, Answer, Asked, Command, Exit, Machine};
+use super::machine::{self, Asked, Command, Exit, Machine, Turn};
 use super::muc;
 use super::outward::{self, Sent};
 use super::table::TooManyRooms;
@@ -275,47 +275,12 @@ impl AccountMuc {
                 let answer = machine::answer_for(&session, &id, answer);
                 Outcome::of(Original::Consumed).with(Emit::copy(session, answer))
             }
-            Some(Asked::SelfPing { room }) => {
-                let answer = Answer::read(answer);
-                let seated = self
-                    .desk
-                    .visit(at, account, &room, |machine, turn| {
-                        machine.ping_answered(turn, answer);
-                    })
-                    .await;
+            Some(Asked::Room { room, question }) => {
+                let answers = |machine: &mut Machine, turn: &mut Turn<'_>| {
+                    machine.room_answers(turn, question, Some(answer));
+                };
+                let seated = self.desk.visit(at, account, &room, answers).await;
                 seated.done.into_outcome()
-            }
-            Some(Asked::ReservedNick { room }) => {
-                let nick = machine::reserved_nick(answer);
-                let seated = self
-                    .desk
-                    .visit(at, account, &room, |machine, turn| {
-                        machine.reserved_nick_is(turn, nick.as_deref());
-                    })
-                    .await;
-                seated.done.into_outcome()
-            }
-            Some(Asked::Features { room }) => {
-                let seated = self
-                    .desk
-                    .visit(at, account, &room, |machine, turn| {
-                        machine.features_are(turn, answer);
-                    })
-                    .await;
-                seated.done.into_outcome()
-            }
-            Some(Asked::Join { room }) => {
-                let seated = self
-                    .desk
-                    .visit(at, account, &room, |machine, turn| {
-                        machine.join_answered(turn, answer);
-                    })
-                    .await;
-                seated.done.into_outcome()
-            }
-            Some(Asked::Part { room }) => {
-                let parted = self.desk.visit(at, account, &room, Machine::part_answered);
-                parted.await.done.into_outcome()
             }
             // To a request that nobody sent, or too late.
             None => Outcome::dropped(Drop::NobodyMeant),

@@ -3,9 +3,13 @@
 use std::time::Duration;
 
 use tower_xmpp::flow::Event;
+use tower_xmpp::stanza::{Kind, ns};
+use tower_xmpp::testkit::room::Settings;
 use tower_xmpp::testkit::xml;
 
-use super::house::{ALICE, House, ROOM, error, gone, join, ping, presence, talk, talked, together};
+use super::house::{
+    ALICE, House, Overheard, ROOM, error, gone, join, ping, presence, talk, talked, together,
+};
 use super::scripted::Room;
 
 const BOB: &str = "room@muc.example/Bob";
@@ -54,23 +58,58 @@ fn a_request_that_nobody_answers_is_answered_after_a_while() {
 #[test]
 fn moderating_uses_the_seat_and_everything_else_the_session() {
     let house = House::without_rooms(|_| {});
+    let overheard = Overheard::default();
+    house.w.host("muc.example", overheard.and(|_| None));
+    house
+        .w
+        .rooms_with("muc.example", "muc.example", Settings::default());
+    let [phone] = house.alice(["phone"]);
+    phone.joins(ALICE);
+    let admin = "http://jabber.org/protocol/muc#admin";
+    for (type_, item, in_whose_name) in [
+        ("set", "nick='Bob' role='none'", "alice@a.example"),
+        ("get", "role='moderator'", "alice@a.example"),
+        ("get", "affiliation='outcast'", "alice@a.example/phone"),
+        (
+            "set",
+            "jid='bob@b.example' affiliation='member'",
+            "alice@a.example/phone",
+        ),
+    ] {
+        phone.send(xml!(
+            "<iq to='{ROOM}' type='{type_}' id='k'><query xmlns='{admin}'><item {item}/></query></iq>"
+        ));
+        phone.expect("<iq from='room@muc.example' to='alice@a.example/phone' id='k'/>");
+        let asked = overheard.with(Kind::Iq, "query", admin);
+        let from = asked.last().and_then(|asked| asked.from()).unwrap();
+        assert_eq!(from.as_str(), in_whose_name, "{item}");
+    }
+    phone.send(xml!(
+        "<iq to='{ROOM}' type='get' id='d'><query xmlns='{}'/></iq>",
+        ns::DISCO_INFO
+    ));
+    phone.expect("<iq from='room@muc.example' type='result' id='d'/>");
+    let asked = overheard.with(Kind::Iq, "query", ns::DISCO_INFO);
+    assert_eq!(asked[0].from().unwrap(), &**phone.jid());
+    house.w.abandon();
+}
+
+#[test]
+fn a_room_that_refuses_what_the_account_shows_is_asked_whether_it_knows_it() {
+    let house = House::without_rooms(|_| {});
     let room = Room::new(&house);
-    let own = house.w.bind("room@muc.example/x");
     let [phone] = house.alice(["phone"]);
     room.lets_in(&phone);
-    // Requests to the bare JID of the scripted room are its account's, which
-    // refuses them; who sent them is seen in whose name the refusal comes.
-    phone.send(xml!(
-        "<iq to='{ROOM}' type='get' id='d'><query xmlns='http://jabber.org/protocol/disco#info'/></iq>"
-    ));
-    phone.expect("<iq from='room@muc.example' type='$_' id='d'/>");
-    phone.send(xml!(
-        "<iq to='{ROOM}' type='set' id='k'><query xmlns='http://jabber.org/protocol/muc#admin'>\
-         <item nick='Bob' role='none'/></query></iq>"
-    ));
-    phone.expect("<iq from='room@muc.example' to='alice@a.example/phone' type='error' id='k'/>");
-    own.expect_nothing();
-    house.w.finish();
+    phone.send(xml!("<presence to='{ALICE}'><show>away</show></presence>"));
+    let shown = room
+        .alice
+        .expect("<presence from='alice@a.example' id='$id'/>");
+    room.refuses("presence", &shown["id"], "cancel", "item-not-found");
+    // That is no answer to any join, and nobody is told of it.
+    phone.expect_nothing();
+    room.alice
+        .expect("<iq type='get'><ping xmlns='urn:xmpp:ping'/></iq>");
+    house.w.abandon();
 }
 
 #[test]

@@ -260,6 +260,21 @@ fn somebody_elses_new_nick_is_replayed_and_the_old_one_is_not() {
 }
 
 #[test]
+fn a_nick_that_becomes_ours_is_nobody_elses_any_more() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    room.lets_in(&phone);
+    // That Bob has gone was lost on the way.
+    room.bob.send(shows("none", "participant", &[110]));
+    phone.expect(presence(BOB, &[110]));
+    desk.send(join(BOB));
+    desk.expect(presence(BOB, &[110]));
+    desk.expect(subject(""));
+    house.w.finish();
+}
+
+#[test]
 fn a_nick_that_is_taken_is_told_to_who_asked_and_nobody_leaves() {
     let house = House::new();
     let (_bob, [phone, _desk]) = together(&house, ["phone", "desk"]);

@@ -9,7 +9,9 @@ use jid::FullJid;
 use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Type, ns};
 
 use super::super::muc;
-use super::{Asked, Machine, Original, Turn};
+use super::reserved::reserved_nick;
+use super::selfping::Answer;
+use super::{Asked, Machine, Original, Question, Turn};
 
 /// Requests that an account answers for its owner; the rest nobody can, since
 /// a request cannot be given to several clients.
@@ -64,6 +66,30 @@ impl Machine {
         }
         let relayed = iq.clone().with_from(self.account.clone()).with_id(id);
         turn.original = Original::Becomes(relayed);
+    }
+
+    /// The room answers what the layer asked it; `None` if it did not in time.
+    pub(crate) fn room_answers(
+        &mut self,
+        turn: &mut Turn<'_>,
+        question: Question,
+        answer: Option<&Stanza>,
+    ) {
+        match (question, answer) {
+            (Question::SelfPing, answer) => {
+                let answer = answer.map_or(Answer::Unknown, Answer::read);
+                self.ping_answered(turn, answer);
+            }
+            (Question::ReservedNick, answer) => {
+                let nick = answer.and_then(reserved_nick);
+                self.reserved_nick_is(turn, nick.as_deref());
+            }
+            (Question::Features, Some(answer)) => self.features_are(turn, answer),
+            (Question::Join, Some(answer)) => self.join_answered(turn, answer),
+            (Question::Part, Some(_)) => self.part_answered(turn),
+            // What is under way then has a time of its own.
+            (Question::Features | Question::Join | Question::Part, None) => {}
+        }
     }
 
     /// An occupant asks the account something, through the room.

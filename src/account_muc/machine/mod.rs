@@ -97,9 +97,7 @@ pub(super) use iq::{answer_for, unanswered};
 pub(super) use join::{Join, Reply};
 pub(super) use leave::Exit;
 pub(super) use presence::{ghost, priority, shown};
-pub(super) use reserved::reserved_nick;
-pub(super) use selfping::Answer;
-pub(super) use turn::{Asked, Command, Original, Turn};
+pub(super) use turn::{Asked, Command, Original, Question, Turn};
 
 /// One account in one room.
 #[derive(Debug)]

@@ -13,7 +13,7 @@
 
 use crate::stanza::{Condition, Element, ElementRef, Stanza, StanzaError, Type, ns};
 
-use super::{Asked, Join, Machine, Phase, Turn};
+use super::{Join, Machine, Phase, Question, Turn};
 
 impl Machine {
     /// The account joins for these sessions; the first of them wants it to do
@@ -25,12 +25,10 @@ impl Machine {
     ) {
         let room = self.room();
         let id = turn.new_id();
-        let asked = Asked::Features { room: room.clone() };
-        let full = turn
-            .ask(&self.account, room.clone().into(), &id, asked)
-            .is_err();
+        let whom = room.clone().into();
+        let asks = turn.ask_room(&self.account, whom, &id, Question::Features);
         self.begin_joining(turn, id.clone(), waiting, false, 0);
-        if full {
+        if !asks {
             return self.enter_as_it_may(turn, false);
         }
         let question = Stanza::iq(Type::Get, &id)
@@ -41,7 +39,7 @@ impl Machine {
     }
 
     /// The room has said what it is: the join leaves, one way or the other.
-    pub(crate) fn features_are(&mut self, turn: &mut Turn<'_>, answer: &Stanza) {
+    pub(super) fn features_are(&mut self, turn: &mut Turn<'_>, answer: &Stanza) {
         if self.is_answer(answer) {
             self.enter_as_it_may(turn, takes_requests(answer));
         }
@@ -50,12 +48,8 @@ impl Machine {
     fn enter_as_it_may(&mut self, turn: &mut Turn<'_>, by_request: bool) {
         let room = self.room();
         let id = turn.new_id();
-        let asked = Asked::Join { room: room.clone() };
-        let asks = |turn: &mut Turn<'_>| {
-            let room = room.clone().into();
-            turn.ask(&self.account, room, &id, asked).is_ok()
-        };
-        if !by_request || !asks(turn) {
+        let whom = room.clone().into();
+        if !by_request || !turn.ask_room(&self.account, whom, &id, Question::Join) {
             self.ask_by_presence(turn);
             return self.write_first(turn);
         }
@@ -80,7 +74,7 @@ impl Machine {
 
     /// The room has answered our `<join/>`. Where the self-presence has come
     /// before, nothing is left to be done.
-    pub(crate) fn join_answered(&mut self, turn: &mut Turn<'_>, answer: &Stanza) {
+    pub(super) fn join_answered(&mut self, turn: &mut Turn<'_>, answer: &Stanza) {
         if !self.is_answer(answer) {
             return;
         }
@@ -119,10 +113,10 @@ impl Machine {
     pub(super) fn say_goodbye(&mut self, turn: &mut Turn<'_>) {
         if self.by_request {
             let (room, id) = (self.room(), turn.new_id());
-            let asked = Asked::Part { room: room.clone() };
             // Without a place for it, the answer is not missed: what is not
             // answered in time ends the same way.
-            let _ = turn.ask(&self.account, room.clone().into(), &id, asked);
+            let whom = room.clone().into();
+            turn.ask_room(&self.account, whom, &id, Question::Part);
             let part = Stanza::iq(Type::Set, &id)
                 .with_from(self.account.clone())
                 .with_to(room)
@@ -138,7 +132,7 @@ impl Machine {
     }
 
     /// The room has answered our `<part/>`: either way the account is not there.
-    pub(crate) fn part_answered(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn part_answered(&mut self, turn: &mut Turn<'_>) {
         if matches!(self.phase, Phase::Leaving(_)) {
             self.left(turn);
         }

@@ -8,7 +8,7 @@
 
 use crate::stanza::{Condition, Element, Stanza, StanzaError, Type, ns};
 
-use super::{Asked, Machine, Phase, Turn};
+use super::{Machine, Phase, Question, Turn};
 
 /// The node that knows registered nicks (§7.12).
 const NODE: &str = "x-roomuser-item";
@@ -24,11 +24,8 @@ impl Machine {
             return false;
         }
         let id = turn.new_id();
-        let asked = Asked::ReservedNick { room: room.clone() };
-        if turn
-            .ask(&self.account, room.clone().into(), &id, asked)
-            .is_err()
-        {
+        let whom = room.clone().into();
+        if !turn.ask_room(&self.account, whom, &id, Question::ReservedNick) {
             return false;
         }
         joining.refused = Some(error.clone());
@@ -42,7 +39,7 @@ impl Machine {
     }
 
     /// The room has said which nick is registered, or has not.
-    pub(crate) fn reserved_nick_is(&mut self, turn: &mut Turn<'_>, nick: Option<&str>) {
+    pub(super) fn reserved_nick_is(&mut self, turn: &mut Turn<'_>, nick: Option<&str>) {
         let seat = nick.and_then(|nick| self.room().with_resource_str(nick).ok());
         let Phase::Joining(joining) = &mut self.phase else {
             return;
@@ -70,7 +67,7 @@ impl Machine {
 }
 
 /// The registered nick in a room's answer.
-pub(crate) fn reserved_nick(answer: &Stanza) -> Option<String> {
+pub(super) fn reserved_nick(answer: &Stanza) -> Option<String> {
     if answer.is_error() {
         return None;
     }

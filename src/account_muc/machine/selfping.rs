@@ -11,7 +11,7 @@ use jid::FullJid;
 use crate::stanza::{Condition, Element, Stanza, StanzaError, Time, Type, ns};
 
 use super::super::options::Options;
-use super::{Asked, Machine, Phase, Turn};
+use super::{Machine, Phase, Question, Turn};
 
 /// When the room was heard, and who wants to know.
 #[derive(Debug, Default)]
@@ -29,7 +29,7 @@ pub(super) struct Doubt {
 
 /// What an answer to our ping says (§3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Answer {
+pub(super) enum Answer {
     /// The account is in the room.
     Joined,
     /// It is not.
@@ -40,7 +40,7 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// Reads an answer.
-    pub(crate) fn read(answer: &Stanza) -> Self {
+    pub(super) fn read(answer: &Stanza) -> Self {
         let Some(error) = answer.error() else {
             return Answer::Joined;
         };
@@ -118,13 +118,10 @@ impl Machine {
             return;
         }
         let id = turn.new_id();
-        let asked = Asked::SelfPing { room: self.room() };
         let seat = self.seat.clone();
         self.doubt.due = None;
-        if turn
-            .ask(&self.account, seat.clone().into(), &id, asked)
-            .is_err()
-        {
+        let whom = seat.clone().into();
+        if !turn.ask_room(&self.account, whom, &id, Question::SelfPing) {
             self.doubt.due = Some(turn.at + turn.options.first_pause);
             return;
         }
@@ -137,7 +134,7 @@ impl Machine {
     }
 
     /// The room has answered our ping, or has not in time.
-    pub(crate) fn ping_answered(&mut self, turn: &mut Turn<'_>, answer: Answer) {
+    pub(super) fn ping_answered(&mut self, turn: &mut Turn<'_>, answer: Answer) {
         if !std::mem::take(&mut self.doubt.asking) || !self.is_joined() {
             return;
         }

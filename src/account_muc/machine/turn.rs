@@ -62,31 +62,28 @@ pub(crate) enum Asked {
         /// Its id for the request.
         id: String,
     },
-    /// The layer asked whether the account is still in the room.
-    SelfPing {
+    /// The layer asked a room.
+    Room {
         /// Which.
         room: BareJid,
+        /// What.
+        question: Question,
     },
-    /// The layer asked whether the room speaks MUC2.
-    Features {
-        /// Which.
-        room: BareJid,
-    },
-    /// The layer asked to be let in by MUC2's `<join/>`.
-    Join {
-        /// Where.
-        room: BareJid,
-    },
-    /// The layer said by MUC2's `<part/>` that the account goes.
-    Part {
-        /// Where.
-        room: BareJid,
-    },
-    /// The layer asked under which nick the account is registered.
-    ReservedNick {
-        /// Where.
-        room: BareJid,
-    },
+}
+
+/// What the layer asks a room in the account's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Question {
+    /// Is the account still there?
+    SelfPing,
+    /// Under which nick is it registered?
+    ReservedNick,
+    /// Does the room speak MUC2?
+    Features,
+    /// May the account come in? MUC2's `<join/>`.
+    Join,
+    /// The account goes: MUC2's `<part/>`.
+    Part,
 }
 
 impl Turn<'_> {
@@ -113,6 +110,19 @@ impl Turn<'_> {
         if !sessions.is_empty() {
             self.commands.push(Command::ToSessions(sessions, stanza));
         }
+    }
+
+    /// Remembers what a room is asked. It is asked only if that could be done.
+    pub(super) fn ask_room(
+        &mut self,
+        account: &BareJid,
+        whom: Jid,
+        id: &str,
+        question: Question,
+    ) -> bool {
+        let room = whom.to_bare();
+        self.ask(account, whom, id, Asked::Room { room, question })
+            .is_ok()
     }
 
     /// Remembers who awaits the answer to a request.
