@@ -62,7 +62,8 @@ pub struct Bookmark {
     pub name: Option<String>,
     /// Whether it is to be joined at login.
     pub autojoin: bool,
-    /// The nick to join with.
+    /// The nick to join with. Where the bookmark names none, a host that knows the
+    /// account's own (XEP-0172) puts that here (XEP-0402 §3).
     pub nick: Option<String>,
     /// The password to join with.
     pub password: Option<String>,
