@@ -10,7 +10,7 @@ use tower_xmpp::account_muc::{AccountMuc, SeatStore};
 use tower_xmpp::flow::Occupancy;
 use tower_xmpp::store::MemorySeats;
 use tower_xmpp::testkit::room::{Creation, OwnPresence, Settings};
-use tower_xmpp::testkit::{Session, World, xml};
+use tower_xmpp::testkit::{Session, WhileDown, World, xml};
 
 use super::super::house::ROOM;
 use super::client::Client;
@@ -27,7 +27,12 @@ pub struct Scene {
     sessions: Vec<Session>,
     clients: Vec<Client>,
     bob: Session,
+    /// A link may still hold what waits for it to be whole again.
+    has_waiting: bool,
 }
+
+/// Longer than any link is down.
+const LONGEST_BREAK: Duration = Duration::from_secs(90);
 
 impl Scene {
     pub fn new(seed: u64, plant: Plant) -> Self {
@@ -66,6 +71,7 @@ impl Scene {
             plant,
             sessions,
             bob,
+            has_waiting: false,
         }
     }
 
@@ -166,6 +172,10 @@ impl Scene {
                 ));
             }
             Step::RoomsRestart => {
+                // What a service has sent and not got rid of ends with it.
+                if std::mem::take(&mut self.has_waiting) {
+                    self.w.advance(LONGEST_BREAK);
+                }
                 self.w.restart_rooms("muc.example");
             }
             Step::RoomsShutDown => {
@@ -185,6 +195,7 @@ impl Scene {
                 }
             }
             Step::LinkBreaks(seconds, down) => {
+                self.has_waiting |= down == WhileDown::Wait;
                 let lasting = Duration::from_secs(seconds);
                 self.w.cut_with("a.example", "muc.example", lasting, down);
             }
@@ -246,7 +257,8 @@ impl Scene {
         if client.hibernates {
             client.hibernates = false;
             self.sessions[who].resume();
-            self.w.settle();
+            // It hears what it has missed before it says anything.
+            self.listen();
         } else if !client.alive {
             client.alive = true;
             let jid = self.sessions[who].jid().to_string();
