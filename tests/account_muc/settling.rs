@@ -191,3 +191,22 @@ fn a_room_that_says_nothing_more_has_said_all_after_a_while() {
     phone.expect(gone(BOB, &[]));
     house.w.finish();
 }
+
+#[test]
+fn history_that_comes_after_something_live_tells_what_is_not_known_and_no_more() {
+    let (house, room) = scene();
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    room.bob.send(says("m1", "one"));
+    phone.expect(talked("Bob", "m1", "one"));
+    room.alice.send(shows_gone("none", &[110, 333], ""));
+    house.w.advance(Duration::from_secs(5));
+    room.answers_join();
+    room.bob.send(says("m3", "three"));
+    phone.expect(talked("Bob", "m3", "three"));
+    // On another line, and late.
+    room.bob.send(once_said("m1", "one"));
+    room.bob.send(once_said("m2", "two"));
+    phone.expect(history("Bob", "two"));
+    house.w.finish();
+}
