@@ -227,7 +227,7 @@ mod tests {
         let message = Stanza::message().with_text_child("body", "hi");
         let kept = [1_000, 1_010, 990, 2_000, 2_010]
             .map(|seconds| pool.keep_said(&message, Time::from_secs(seconds)));
-        let at = kept.each_ref().map(|kept| kept.at());
+        let at = kept.each_ref().map(Kept::at);
         let [first, second] = [1_000, 2_000].map(Time::from_secs);
         assert_eq!(at, [first, first, first, second, second]);
         assert!(Arc::ptr_eq(&kept[0].0, &kept[2].0));

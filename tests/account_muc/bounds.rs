@@ -84,6 +84,19 @@ fn a_long_presence_is_passed_on_whole_and_replayed_without_what_made_it_long() {
 }
 
 #[test]
+fn of_a_presence_that_is_too_long_by_what_the_room_says_its_occupant_is_left() {
+    let house = House::options(|options| options.limits.presence = 100);
+    let (_bob, [_phone]) = together(&house, ["phone"]);
+    let [desk] = house.alice(["desk"]);
+    desk.send(join(ALICE));
+    let bob = desk.expect(presence(BOB, &[])).stanza.to_xml();
+    assert!(bob.contains("role='participant'"), "{bob}");
+    desk.expect(presence(ALICE, &[110]));
+    desk.expect(subject(""));
+    house.w.finish();
+}
+
+#[test]
 fn the_oldest_message_goes_and_a_long_one_is_not_kept() {
     let house = House::options(|options| {
         options.limits.history = 2;
