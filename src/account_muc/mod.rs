@@ -45,7 +45,8 @@
 //!    priority, then latest), without one client's capabilities; `xa` while no
 //!    session is there.
 //! 7. **Nicks** (§7.6) are the account's. A change by any session is for all;
-//!    an error about it is for that session.
+//!    an error about it is for that session. While the account is out of its
+//!    seat nobody can be asked, and the session is told so.
 //! 8. **Leaving.** A session that leaves is told so here. With the last one
 //!    that leaves explicitly the account leaves, unless [`LeavePolicy`] or a
 //!    bookmark with autojoin keeps it; a session that ends, is lost or
@@ -124,6 +125,10 @@
 //!   joined by presence as well, at the next tick.
 //! * A room that cannot be joined for now is not forgotten if the account was
 //!   there before; what a session says meanwhile, the room refuses.
+//! * A client that shows something in a room longer than [`Options::patience`]
+//!   after the account was made to leave (one that comes back from hibernation,
+//!   say, and speaks before it listens) is to the room what any client is: some
+//!   rooms take that for a join of its own.
 //! * Fails closed: a session's stanza for a room is refused if the layer breaks.
 //!
 //! # What it saves
@@ -145,7 +150,7 @@
 //! | a room that is not persistent is gone with its server; joining again makes a new one, which Prosody keeps locked until its owner configures it | where no session asked for that join, the account takes the room as it is offered (§10.1.2) |
 //! | ejabberd makes a visitor of whom it takes an affiliation from, a lifted ban included, in rooms that are moderated, as they are by default; it remembers that for the bare JID | the role is passed on; what a visitor says, the room refuses |
 //! | ejabberd's history names real JIDs in `<addresses/>` where the room does | passed on as it came |
-//! | ejabberd as this server's uplink sends what is for one component over several connections, in any order, unless its listener has `global_routes: false` | a subject before the self-presence takes the join from nobody, but history and subject then come late |
+//! | ejabberd as this server's uplink sends what is for one component over several connections, in any order, unless its listener has `global_routes: false` | a subject before the self-presence takes the join from nobody, but history and subject then come late, and whoever is shown after the subject of a resync seems to have left and come back |
 //!
 //! # Example
 //!

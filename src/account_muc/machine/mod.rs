@@ -5,16 +5,18 @@
 //!   ┌─────┐  or <join/> asks           ┌─────────┐  ─────────────────────►  ┌────────┐
 //!   │ Out │ ─────────────────────────► │ Joining │                          │ Joined │
 //!   └─────┘ ◄───────────────────────── └─────────┘   a session asks:        └────────┘
-//!     ▲ ▲       error, no answer         │     ▲     local replay            │ │    │
-//!     │ │       (the first time)         │     │                             │ │    │
-//!     │ │                   error "later"│     │ due (tick, paced),          │ │    │
-//!     │ │                                ▼     │ or a session asks           │ │    │
-//!     │ │    error "never"            ┌──────────┐   332, 333, or the room   │ │    │
-//!     │ └─────────────────────────────│   Lost   │ ◄─────────────────────────┘ │    │
-//!     │                               └──────────┘   does not know us          │    │
-//!     │                                                                        │    │
-//!     │   kicked, banned, members-only, destroyed, or gone without a code      │    │
-//!     │ ◄──────────────────────────────────────────────────────────────────────┘    │
+//!     ▲ ▲    any error, no answer;       │     ▲     local replay            │ │    │
+//!     │ │    once it has been in:        │     │                             │ │    │
+//!     │ │    an error "never"            │     │                             │ │    │
+//!     │ │                  once it has   │     │ due (tick, paced),          │ │    │
+//!     │ │                  been in:      │     │ or a session asks           │ │    │
+//!     │ │                  error "later",▼     │                             │ │    │
+//!     │ │                  no answer  ┌──────────┐   332, 333, or the room   │ │    │
+//!     │ │                             │   Lost   │ ◄─────────────────────────┘ │    │
+//!     │ │                             └──────────┘   does not know us          │    │
+//!     │ │                                                                      │    │
+//!     │ │ kicked, banned, members-only, destroyed, or gone without a code      │    │
+//!     │ └──────────────────────────────────────────────────────────────────────┘    │
 //!     │                               ┌─────────┐   the last session leaves,         │
 //!     └────────────────────────────── │ Leaving │ ◄─ <part/>, a bookmark, ───────────┘
 //!        unavailable, or no answer    └─────────┘   the host
