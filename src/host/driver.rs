@@ -1,9 +1,8 @@
-use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -29,19 +28,25 @@ pub struct Driver<S, H> {
     passes: Arc<Passes<H>>,
     shard: usize,
     lane_capacity: usize,
-    /// What waits behind the job that runs in each busy lane.
-    lanes: HashMap<Lane, VecDeque<Job>>,
+    /// The lanes in which something has to be waited for, and what waits behind
+    /// it. Most work is over at once, and no lane is ever busy with it.
+    lanes: HashMap<Lane, VecDeque<Work>>,
     running: FuturesUnordered<Running>,
 }
 
-/// A job under way.
-type Running = BoxFuture<'static, Ended>;
+/// Work under way; it may leave something behind that keeps no lane busy.
+type Begun = BoxFuture<'static, Option<Unsettled>>;
 
-/// A job has ended.
-struct Ended {
-    /// The lane that it kept busy, if any.
+/// Work that has to be waited for.
+struct Running {
+    /// The lane that it keeps busy, if any.
     lane: Option<Lane>,
-    /// What it left behind, which keeps no lane busy.
+    begun: Begun,
+}
+
+/// It is over.
+struct Ended {
+    lane: Option<Lane>,
     left: Option<Unsettled>,
 }
 
@@ -89,98 +94,91 @@ where
     /// The job, if its lane is free; else it waits there, or is refused if too
     /// many do. Events are never refused: state hangs on them.
     fn admit(&mut self, job: Job, cx: &mut Context<'_>) -> Option<Job> {
-        match self.lanes.entry(job.lane.clone()) {
-            Entry::Vacant(idle) => {
-                idle.insert(VecDeque::new());
-                return Some(job);
-            }
-            Entry::Occupied(mut busy)
-                if busy.get().len() < self.lane_capacity || !job.is_stanza() =>
-            {
-                busy.get_mut().push_back(job);
-            }
-            Entry::Occupied(_) => self.refuse(job, cx),
+        let Some(waiting) = self.lanes.get_mut(&job.lane) else {
+            return Some(job);
+        };
+        if waiting.len() < self.lane_capacity || !job.work.is_stanza() {
+            waiting.push_back(job.work);
+        } else {
+            self.refuse(job.work, cx);
         }
         None
     }
 
-    fn refuse(&mut self, job: Job, cx: &mut Context<'_>) {
+    fn refuse(&mut self, work: Work, cx: &mut Context<'_>) {
         let passes = self.passes.clone();
-        let mut refusing = async move {
-            passes.refuse(job.work).await;
-            Ended {
-                lane: None,
-                left: None,
-            }
+        let mut begun = async move {
+            passes.refuse(work).await;
+            None
         }
         .boxed();
-        match refusing.as_mut().poll(cx) {
-            // It kept no lane busy, so none has a next job.
-            Poll::Ready(ended) => drop(self.release(ended)),
-            Poll::Pending => self.running.push(refusing),
+        match begun.as_mut().poll(cx) {
+            Poll::Ready(left) => self.over(left),
+            Poll::Pending => self.running.push(Running { lane: None, begun }),
         }
     }
 
-    /// Runs the job, and as many after it in its lane as end at once. Most wait
-    /// for nothing: they are over with the first poll, and the box of one serves
-    /// the next. It is of some kilobytes, which are dear to get from a heap.
+    /// Begins what is next in a lane that is not busy, and goes on with what
+    /// waits there for as long as it ends at once. Most work waits for nothing:
+    /// it is over with the first poll, and its box serves the next.
     fn start<F>(
         &mut self,
-        job: Job,
-        run: impl Fn(Job) -> F,
+        lane: Lane,
+        work: Work,
+        begin: impl Fn(Work) -> F,
         spare: &mut Option<Pin<Box<F>>>,
         cx: &mut Context<'_>,
     ) where
-        F: Future<Output = Ended> + Send + 'static,
+        F: Future<Output = Option<Unsettled>> + Send + 'static,
     {
-        let mut next = Some(job);
-        while let Some(job) = next {
-            let mut running = match spare.take() {
+        let mut next = Some(work);
+        while let Some(work) = next {
+            let mut begun = match spare.take() {
                 Some(mut ended) => {
-                    ended.set(run(job));
+                    ended.set(begin(work));
                     ended
                 }
-                None => Box::pin(run(job)),
+                None => Box::pin(begin(work)),
             };
-            match running.as_mut().poll(cx) {
-                Poll::Ready(ended) => {
-                    next = self.release(ended);
-                    *spare = Some(running);
+            match begun.as_mut().poll(cx) {
+                Poll::Ready(left) => {
+                    self.over(left);
+                    next = self.next_in(&lane);
+                    *spare = Some(begun);
                 }
                 Poll::Pending => {
-                    self.running.push(running);
-                    return;
+                    self.lanes.entry(lane.clone()).or_default();
+                    let lane = Some(lane);
+                    return self.running.push(Running { lane, begun });
                 }
             }
         }
     }
 
-    /// Waits for what a job left behind, while its lane goes on.
-    fn settle(&mut self, left: Unsettled) {
-        let passes = self.passes.clone();
-        passes.conductor.0.job_begins();
-        let settling = async move {
-            passes.settle(left).await;
-            Ended {
-                lane: None,
-                left: None,
-            }
-        };
-        self.running.push(settling.boxed());
+    /// Some work is over. What it left behind is waited for while its lane
+    /// goes on.
+    fn over(&mut self, left: Option<Unsettled>) {
+        let shared = &self.passes.conductor.0;
+        if let Some(left) = left {
+            shared.job_begins();
+            let passes = self.passes.clone();
+            let settling = async move {
+                passes.settle(left).await;
+                None
+            };
+            let begun = settling.boxed();
+            self.running.push(Running { lane: None, begun });
+        }
+        shared.job_over();
     }
 
-    /// A job is over: the lane's next one, or else the lane is forgotten.
-    fn release(&mut self, ended: Ended) -> Option<Job> {
-        if let Some(left) = ended.left {
-            self.settle(left);
-        }
-        self.passes.conductor.0.job_over();
-        let Entry::Occupied(mut lane) = self.lanes.entry(ended.lane?) else {
-            return None;
-        };
-        let next = lane.get_mut().pop_front();
+    /// What has waited longest in a lane; one in which nothing waits is not
+    /// busy any more.
+    fn next_in(&mut self, lane: &Lane) -> Option<Work> {
+        let waiting = self.lanes.get_mut(lane)?;
+        let next = waiting.pop_front();
         if next.is_none() {
-            lane.remove();
+            self.lanes.remove(lane);
         }
         next
     }
@@ -201,20 +199,25 @@ where
         // Before looking: what enters while we look wakes us again.
         shared.shards[this.shard].waker.register(cx.waker());
         let (passes, stack) = (this.passes.clone(), this.stack.clone());
-        let run = |job| run(passes.clone(), stack.clone(), job);
+        let begin = |work| begin(passes.clone(), stack.clone(), work);
         let mut spare = None;
         for _ in 0..PATIENCE {
             let next = if let Some(job) = this.next_job() {
                 this.admit(job, cx)
-            } else if let Poll::Ready(Some(ended)) = this.running.poll_next_unpin(cx) {
-                this.release(ended)
+            } else if let Poll::Ready(Some(Ended { lane, left })) = this.running.poll_next_unpin(cx)
+            {
+                this.over(left);
+                lane.and_then(|lane| {
+                    let work = this.next_in(&lane)?;
+                    Some(Job { lane, work })
+                })
             } else if shared.is_done() {
                 return Poll::Ready(());
             } else {
                 return Poll::Pending;
             };
-            if let Some(job) = next {
-                this.start(job, run, &mut spare, cx);
+            if let Some(Job { lane, work }) = next {
+                this.start(lane, work, begin, &mut spare, cx);
             }
         }
         cx.waker().wake_by_ref();
@@ -226,11 +229,11 @@ where
     clippy::manual_async_fn,
     reason = "it would have room for each of its arguments twice"
 )]
-fn run<S, H>(
+fn begin<S, H>(
     passes: Arc<Passes<H>>,
-    stack: S,
-    job: Job,
-) -> impl Future<Output = Ended> + Send + 'static
+    mut stack: S,
+    work: Work,
+) -> impl Future<Output = Option<Unsettled>> + Send + 'static
 where
     S: Service<Envelope, Response = Outcome> + Send + 'static,
     S::Future: Send,
@@ -238,15 +241,13 @@ where
     H: Host,
 {
     async move {
-        let left = match job.work {
-            Work::Pass(envelope, ticket) => passes.pass(stack, envelope, ticket).await,
+        match work {
+            Work::Pass(envelope, ticket) => passes.pass(&mut stack, envelope, ticket).await,
             Work::Emits(at, emits) => {
                 passes.carry_out(at, emits).await;
                 None
             }
-        };
-        let lane = Some(job.lane);
-        Ended { lane, left }
+        }
     }
 }
 
@@ -263,9 +264,19 @@ impl<S, H> Drop for Driver<S, H> {
     }
 }
 
-impl Job {
+impl Future for Running {
+    type Output = Ended;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Ended> {
+        let left = ready!(self.begun.as_mut().poll(cx));
+        let lane = self.lane.take();
+        Poll::Ready(Ended { lane, left })
+    }
+}
+
+impl Work {
     fn is_stanza(&self) -> bool {
-        matches!(&self.work, Work::Pass(envelope, _) if matches!(envelope.what, What::Stanza(_)))
+        matches!(self, Work::Pass(envelope, _) if matches!(envelope.what, What::Stanza(_)))
     }
 }
 

@@ -49,6 +49,7 @@
 //! and a slow store delays its own account alone. Which lane a pass takes
 //! stands at [`Route`](crate::flow::Route).
 
+mod carry;
 mod conduct;
 mod contract;
 mod delivery;
