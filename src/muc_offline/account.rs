@@ -1,7 +1,6 @@
 //! The account's side, wired.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jid::{BareJid, FullJid, Jid};
@@ -10,9 +9,7 @@ use crate::flow::{
     Bookmarks, Emit, Envelope, Event, Incident, Occupancy, Original, Outcome, Reach, Route, Side,
     Stage,
 };
-use crate::middleware::{
-    Fault, Feature, Next, Pending, PendingLimits, Scope, Shell, Sieve, decided, report,
-};
+use crate::middleware::{Fault, Feature, Next, Questions, Scope, Shell, Sieve, decided, report};
 use crate::stanza::{Condition, Kind, MessageType, Stanza, StanzaError, Time, Type, ns};
 
 use super::form::{self, Ask};
@@ -30,8 +27,7 @@ pub struct MucOfflineAccount {
     accounts: Sieve,
     seen: Mutex<Seen>,
     /// What our sessions asked rooms about registration.
-    asked: Mutex<Pending<Asked>>,
-    open: AtomicUsize,
+    asked: Questions<Asked>,
     occupancy: Option<Arc<dyn Occupancy>>,
     bookmarks: Option<Arc<dyn Bookmarks>>,
     notify: Option<Arc<dyn Notify>>,
@@ -86,8 +82,7 @@ impl MucOfflineAccount {
             known: Mutex::new(Known::new(limits)),
             accounts: Sieve::default(),
             seen: Mutex::default(),
-            asked: Mutex::new(Pending::new(PendingLimits::default())),
-            open: AtomicUsize::new(0),
+            asked: Questions::default(),
             occupancy: None,
             bookmarks: None,
             notify: None,
@@ -147,9 +142,7 @@ impl Feature for MucOfflineAccount {
             (Kind::Iq, Route::FromSession(_)) => {
                 form::is_request(stanza) && stanza.to().is_some_and(is_room)
             }
-            (Kind::Iq, Route::ToAccount(_)) => {
-                stanza.is_response() && self.open.load(Ordering::Acquire) > 0
-            }
+            (Kind::Iq, Route::ToAccount(_)) => stanza.is_response() && !self.asked.is_empty(),
             _ => false,
         }
     }
@@ -188,8 +181,7 @@ impl Feature for MucOfflineAccount {
                 }
             }
             Event::Tick => {
-                self.lock_asked().expired(at);
-                self.count_open();
+                self.asked.expired(at);
             }
             _ => {}
         }
@@ -288,14 +280,12 @@ impl MucOfflineAccount {
         let account = session.to_bare();
         // If too much is open, nothing is learnt of this one; the next form
         // that is looked at tells.
-        let _ = self.lock_asked().ask(at, &account, room.clone(), id, asked);
-        self.count_open();
+        let _ = self.asked.ask(at, &account, room.clone(), id, asked);
     }
 
     /// The room answers.
     async fn answered(&self, account: &BareJid, answer: &Stanza) -> Result<(), RegistrationError> {
-        let asked = self.lock_asked().answered(account, answer);
-        self.count_open();
+        let asked = self.asked.answered(account, answer);
         let (Some(asked), Some(room)) = (asked, answer.from()) else {
             return Ok(());
         };
@@ -355,19 +345,9 @@ impl MucOfflineAccount {
         Ok(())
     }
 
-    fn count_open(&self) {
-        let asked = self.lock_asked();
-        self.open.store(asked.len(), Ordering::Release);
-    }
-
-    // Every change of the tables is whole, so a poisoned lock is as good as new.
-
     fn lock_known(&self) -> MutexGuard<'_, Known> {
+        // Every change of the table is whole, so a poisoned lock is as good as new.
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_asked(&self) -> MutexGuard<'_, Pending<Asked>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -146,6 +146,7 @@ mod filter;
 mod form;
 mod known;
 mod port;
+mod registering;
 mod registrants;
 mod room;
 mod rules;

@@ -2,21 +2,19 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jid::{BareJid, Jid};
 
 use crate::flow::{
-    Affiliation, Emit, EmitKind, Entity, Envelope, Event, Fate, Incident, Original, Outcome, Route,
-    Side, Snapshot, Stage, bare,
+    Affiliation, Emit, Entity, Envelope, Event, Fate, Incident, Original, Outcome, Route, Side,
+    Snapshot, Stage, bare,
 };
-use crate::middleware::{
-    Fault, Feature, Next, Pending, PendingLimits, Scope, Shell, Sieve, decided, report,
-};
-use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time, Type, ns};
+use crate::middleware::{Fault, Feature, Next, Questions, Scope, Shell, Sieve, decided, report};
+use crate::stanza::{Kind, Stanza, Time, ns};
 
-use super::form::{self, Ask};
+use super::form;
+use super::registering::Asked;
 use super::rules::{self, Decision};
 use super::state::{Bounced, Rooms};
 use super::{Limits, Registration, RegistrationError, Registrations, Settings};
@@ -32,14 +30,7 @@ pub struct MucOfflineRoom {
     /// The rooms that anybody registered with, and the accounts that did.
     known: Sieve,
     /// Requests about registration that the rooms answer later.
-    asked: Mutex<Pending<Asked>>,
-    open: AtomicUsize,
-}
-
-/// A request that went on to the room.
-struct Asked {
-    request: Stanza,
-    ask: Ask,
+    pub(super) asked: Questions<Asked>,
 }
 
 impl MucOfflineRoomLayer {
@@ -71,8 +62,7 @@ impl MucOfflineRoom {
             settings,
             rooms: Mutex::new(Rooms::new(limits)),
             known: Sieve::default(),
-            asked: Mutex::new(Pending::new(PendingLimits::default())),
-            open: AtomicUsize::new(0),
+            asked: Questions::default(),
         };
         for registration in &kept {
             feature.took(registration);
@@ -101,9 +91,7 @@ impl Feature for MucOfflineRoom {
                 stanza.is_error() && self.known.may_hold(room.as_str())
             }
             (Kind::Iq, Route::ToRoom(_)) => form::is_request(stanza),
-            (Kind::Iq, Route::FromRoom { .. }) => {
-                stanza.is_response() && self.open.load(Ordering::Acquire) > 0
-            }
+            (Kind::Iq, Route::FromRoom { .. }) => stanza.is_response() && !self.asked.is_empty(),
             (Kind::Presence, Route::FromRoom { room, to }) => {
                 stanza.type_().is_none()
                     && stanza.mentions(ns::MUC_USER)
@@ -160,7 +148,7 @@ impl Feature for MucOfflineRoom {
             Event::OccupantKicked { room, user } => self.pause(&room, &user, true).await?,
             Event::RoomDestroyed { room } => self.forget_room(&room).await?,
             Event::Tick => {
-                self.expire(at);
+                self.asked.expired(at);
                 let due = self.rooms().due(at);
                 return Ok(due
                     .into_iter()
@@ -227,111 +215,6 @@ impl MucOfflineRoom {
         Ok(Outcome::of(Original::Consumed))
     }
 
-    /// Rules 1 and 2: the form, and what comes back of it.
-    async fn asked(
-        &self,
-        room: &BareJid,
-        mut envelope: Envelope,
-        next: Next,
-    ) -> Result<Outcome, Fault> {
-        let at = envelope.at;
-        let Some(request) = envelope.as_stanza_mut() else {
-            return next.run(envelope).await;
-        };
-        let ask = match form::read(request) {
-            Ok(ask) => ask,
-            Err(condition) => return Ok(Outcome::refused(request, condition)),
-        };
-        let asks_something = !matches!(ask, Ask::Other | Ask::Register(None));
-        let Some(from) = request.from().filter(|_| asks_something) else {
-            return next.run(envelope).await;
-        };
-        let account = from.to_bare();
-        if ask == Ask::Register(Some(true)) && !self.rooms().has_space(room, &account) {
-            let error = StanzaError::new(Condition::ResourceConstraint);
-            return Ok(Outcome::refused(request, error));
-        }
-        let asked = Asked {
-            request: request.clone(),
-            ask,
-        };
-        form::strip(request);
-        let mut outcome = next.run(envelope).await?;
-        let answer = outcome
-            .emits
-            .iter_mut()
-            .filter(|emit| matches!(emit.kind, EmitKind::Answer))
-            .map(|emit| &mut emit.stanza)
-            .find(|answer| answer.is_response() && answer.id() == asked.request.id());
-        match answer {
-            Some(answer) => {
-                if let Err(error) = self.settle(asked, answer).await {
-                    report(&mut outcome, incident(&error));
-                }
-            }
-            None if matches!(
-                outcome.original,
-                Original::Bounced(_) | Original::Dropped(_)
-            ) => {}
-            None => self.await_answer(at, room, account, asked),
-        }
-        Ok(outcome)
-    }
-
-    /// The room answers in a pass of its own.
-    async fn answers(&self, to: &Jid, answer: &mut Stanza) {
-        let asked = self.lock_asked().answered(&to.to_bare(), answer);
-        let Some(asked) = asked else {
-            return;
-        };
-        self.count_open();
-        if asked.request.from() == Some(to) {
-            // What went wrong stands in the answer.
-            let _ = self.settle(asked, answer).await;
-        }
-    }
-
-    fn await_answer(&self, at: Time, room: &BareJid, account: BareJid, asked: Asked) {
-        let id = asked.request.id().unwrap_or_default().to_owned();
-        // If too much is open already, the field does not show, or what was
-        // wished is not noted: the user has to ask again.
-        let _ = self
-            .lock_asked()
-            .ask(at, &account, room.clone().into(), &id, asked);
-        self.count_open();
-    }
-
-    /// The room has answered: now the wish holds. If it cannot be kept, the
-    /// answer says so instead.
-    async fn settle(&self, asked: Asked, answer: &mut Stanza) -> Result<(), RegistrationError> {
-        let Asked { request, ask } = asked;
-        let (Some(from), Some(room)) = (request.from(), request.to()) else {
-            return Ok(());
-        };
-        if answer.type_() != Some(&Type::Result) {
-            return Ok(());
-        }
-        let (account, room) = (from.to_bare(), room.to_bare());
-        let kept = match ask {
-            Ask::Form => {
-                let wanted = self.rooms().paused(&room, &account).is_some();
-                form::dress(answer, wanted);
-                return Ok(());
-            }
-            Ask::Register(Some(true)) => self.keep(Registration::new(room, account)).await,
-            Ask::Register(Some(false)) | Ask::Remove => self.forget(&room, &account).await,
-            Ask::Register(None) | Ask::Other => return Ok(()),
-        };
-        if kept.is_err() {
-            let later = StanzaError::new(Condition::InternalServerError);
-            let later = later.with_type(ErrorType::Wait);
-            if let Some(error) = request.error_reply(&later) {
-                *answer = error;
-            }
-        }
-        kept
-    }
-
     /// Rule 6: the account is in the room again.
     async fn entered(&self, room: &BareJid, to: &Jid) -> Result<(), RegistrationError> {
         let account = to.to_bare();
@@ -356,7 +239,7 @@ impl MucOfflineRoom {
     }
 
     /// Durable first, then in force.
-    async fn keep(&self, registration: Registration) -> Result<(), RegistrationError> {
+    pub(super) async fn keep(&self, registration: Registration) -> Result<(), RegistrationError> {
         self.store.put(registration.clone()).await?;
         self.took(&registration);
         Ok(())
@@ -375,7 +258,11 @@ impl MucOfflineRoom {
 
     /// Deliberately at once, and only then in the store: who is banned gets
     /// nothing more, also if the disk is full.
-    async fn forget(&self, room: &BareJid, account: &BareJid) -> Result<(), RegistrationError> {
+    pub(super) async fn forget(
+        &self,
+        room: &BareJid,
+        account: &BareJid,
+    ) -> Result<(), RegistrationError> {
         let (was_last, was_there) = self.rooms().remove(room, account);
         if was_last {
             self.known.remove(room.as_str());
@@ -397,24 +284,9 @@ impl MucOfflineRoom {
         self.store.remove_room(room).await
     }
 
-    fn expire(&self, at: Time) {
-        self.lock_asked().expired(at);
-        self.count_open();
-    }
-
-    fn count_open(&self) {
-        let asked = self.lock_asked();
-        self.open.store(asked.len(), Ordering::Release);
-    }
-
-    // Every change of the tables is whole, so a poisoned lock is as good as new.
-
-    fn rooms(&self) -> MutexGuard<'_, Rooms> {
+    pub(super) fn rooms(&self) -> MutexGuard<'_, Rooms> {
+        // Every change of the tables is whole, so a poisoned lock is as good as new.
         self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn lock_asked(&self) -> MutexGuard<'_, Pending<Asked>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -428,7 +300,7 @@ impl fmt::Debug for MucOfflineRoom {
 
 const NAME: &str = "muc_offline_room";
 
-fn incident(error: &RegistrationError) -> Incident {
+pub(super) fn incident(error: &RegistrationError) -> Incident {
     Incident::new(NAME, Stage::After, error.to_string())
 }
 

@@ -1,20 +1,18 @@
 //! The account's side, wired.
 
 use std::fmt;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jid::{BareJid, Jid};
 
 use crate::flow::{
-    Emit, Entropy, Envelope, Event, Incident, Original, Outcome, Route, Seats, Side, Stage, bare,
+    Emit, Entropy, Envelope, Event, Incident, Outcome, Route, Seats, Side, Stage, bare,
 };
-use crate::middleware::{
-    Fault, Feature, Next, Pending, PendingLimits, Scope, Shell, Sieve, decided, report,
-};
-use crate::stanza::{Condition, Element, ErrorType, Kind, Stanza, Time, Type, ns};
+use crate::middleware::{Fault, Feature, Next, Questions, Scope, Shell, Sieve, decided, report};
+use crate::stanza::{Condition, Kind, Stanza, Time, Type, ns};
 
-use super::enrolled::{self, Enrolled};
+use super::enrolled::Enrolled;
+use super::enrolling::Asked;
 use super::{AccountLimits, TargetError, Targets, rules};
 
 /// The layer of the account's side: [`MucPushAccount`] in its shell.
@@ -51,24 +49,14 @@ pub type MucPushAccountLayer = Shell<MucPushAccount>;
 /// # Ok::<_, tower_xmpp::muc_push::TargetError>(())
 /// ```
 pub struct MucPushAccount {
-    store: Arc<dyn Targets>,
-    entropy: Arc<dyn Entropy>,
+    pub(super) store: Arc<dyn Targets>,
+    pub(super) entropy: Arc<dyn Entropy>,
     seats: Arc<dyn Seats>,
     enrolled: Mutex<Enrolled>,
     /// The rooms in it, once for each seat.
     rooms: Sieve,
     /// What rooms were asked.
-    asked: Mutex<Pending<Asked>>,
-    open: AtomicUsize,
-}
-
-/// What a room was asked in an account's name.
-#[derive(Debug)]
-enum Asked {
-    /// Whether it offers notifications.
-    Offer(BareJid),
-    /// To notify the account.
-    Enable(BareJid),
+    pub(super) asked: Questions<Asked>,
 }
 
 /// What becomes of what a stranger calls a notification. Named in traces.
@@ -127,8 +115,7 @@ impl MucPushAccount {
             seats,
             enrolled: Mutex::new(enrolled),
             rooms,
-            asked: Mutex::new(Pending::new(PendingLimits::default())),
-            open: AtomicUsize::new(0),
+            asked: Questions::default(),
         })
     }
 }
@@ -163,7 +150,7 @@ impl Feature for MucPushAccount {
             (Kind::Iq, Route::ToAccount(_)) => {
                 is_to_account(stanza)
                     && ((stanza.is_type(&Type::Set) && stanza.mentions(ns::PUBSUB))
-                        || (stanza.is_response() && self.open.load(Ordering::Acquire) > 0))
+                        || (stanza.is_response() && !self.asked.is_empty()))
             }
             _ => false,
         }
@@ -215,19 +202,8 @@ impl Feature for MucPushAccount {
     async fn hear(self: Arc<Self>, at: Time, event: Event) -> Result<Vec<Emit>, Fault> {
         match event {
             Event::Tick => {
-                let expired = self.asked().expired(at);
-                self.count_open();
-                for (account, Asked::Offer(room) | Asked::Enable(room)) in expired {
-                    self.enrolled().turn_back(&account, &room);
-                }
-                let due = self.enrolled().take_due();
-                return Ok(due
-                    .into_iter()
-                    .filter_map(|(account, room, node)| match node {
-                        Some(node) => self.enable(at, &account, &room, &node),
-                        None => self.ask(at, &account, &room),
-                    })
-                    .collect());
+                self.give_up(at);
+                return Ok(self.ask_those_due(at));
             }
             Event::AccountRemoved { account } => {
                 let rooms = self.enrolled().rooms(&account);
@@ -256,90 +232,6 @@ impl MucPushAccount {
             self.rooms.insert(room.as_str());
         }
         Ok(())
-    }
-
-    /// Rule 10: does it offer notifications?
-    fn ask(&self, at: Time, account: &BareJid, room: &BareJid) -> Option<Emit> {
-        let query = Stanza::iq(Type::Get, &self.entropy.token(16))
-            .with_child(Element::new("query", ns::DISCO_INFO));
-        self.send(at, account, room, query, Asked::Offer(room.clone()))
-    }
-
-    fn enable(&self, at: Time, account: &BareJid, room: &BareJid, node: &str) -> Option<Emit> {
-        let request = rules::enable(&self.entropy.token(16), account, node);
-        self.send(at, account, room, request, Asked::Enable(room.clone()))
-    }
-
-    /// A request in the account's name. If too many are open, its turn comes
-    /// another time.
-    fn send(
-        &self,
-        at: Time,
-        account: &BareJid,
-        room: &BareJid,
-        request: Stanza,
-        asked: Asked,
-    ) -> Option<Emit> {
-        let request = request.with_from(account.clone()).with_to(room.clone());
-        let id = request.id().unwrap_or_default();
-        let recorded = self
-            .asked()
-            .ask(at, account, room.clone().into(), id, asked);
-        self.count_open();
-        if recorded.is_err() {
-            self.enrolled().turn_back(account, room);
-            return None;
-        }
-        let route = Route::FromAccount(account.clone());
-        Some(Emit::new_at(route, request))
-    }
-
-    /// A room answers.
-    async fn answered(&self, at: Time, account: &BareJid, answer: &Stanza) -> Option<Outcome> {
-        let asked = self.asked().answered(account, answer)?;
-        self.count_open();
-        let mut outcome = Outcome::of(Original::Consumed);
-        let error = answer.error();
-        let is_wait = error
-            .as_ref()
-            .is_some_and(|error| error.type_ == ErrorType::Wait);
-        match asked {
-            Asked::Offer(room) | Asked::Enable(room) if is_wait => {
-                self.enrolled().turn_back(account, &room);
-            }
-            Asked::Offer(room) if rules::offers(answer) => {
-                let node = self.entropy.token(26);
-                let kept = enrolled::target(account, &room, Some(node.clone()));
-                match self.store.put(kept).await {
-                    Ok(()) if self.enrolled().told(account, &room, &node) => {
-                        outcome.emits.extend(self.enable(at, account, &room, &node));
-                    }
-                    // The account has left meanwhile.
-                    Ok(()) => {
-                        let kept = enrolled::target(account, &room, Some(node));
-                        if let Err(error) = self.store.remove(&kept).await {
-                            report(&mut outcome, incident(&error));
-                        }
-                    }
-                    Err(error) => {
-                        self.enrolled().turn_back(account, &room);
-                        report(&mut outcome, incident(&error));
-                    }
-                }
-            }
-            Asked::Enable(room) if error.is_none() => {
-                self.enrolled().settle(account, &room);
-            }
-            Asked::Offer(room) | Asked::Enable(room) => {
-                let refused = self.enrolled().refused(account, &room);
-                if let Some(kept) = refused
-                    && let Err(error) = self.store.remove(&kept).await
-                {
-                    report(&mut outcome, incident(&error));
-                }
-            }
-        }
-        Some(outcome)
     }
 
     /// Rules 11 and 12: the answer first, then the look.
@@ -394,19 +286,9 @@ impl MucPushAccount {
         self.rooms.may_hold(bare(room))
     }
 
-    fn count_open(&self) {
-        let asked = self.asked();
-        self.open.store(asked.len(), Ordering::Release);
-    }
-
-    // Every change of the tables is whole, so a poisoned lock is as good as new.
-
-    fn enrolled(&self) -> MutexGuard<'_, Enrolled> {
+    pub(super) fn enrolled(&self) -> MutexGuard<'_, Enrolled> {
+        // Every change of the table is whole, so a poisoned lock is as good as new.
         self.enrolled.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn asked(&self) -> MutexGuard<'_, Pending<Asked>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -427,6 +309,6 @@ fn is_room(jid: &Jid) -> bool {
     jid.is_bare() && jid.node().is_some()
 }
 
-fn incident(error: &TargetError) -> Incident {
+pub(super) fn incident(error: &TargetError) -> Incident {
     Incident::new(NAME, Stage::After, error.to_string())
 }

@@ -21,7 +21,8 @@
 //! 3. **Who may ask**: whoever may enter the room ([`Doors`]): outcasts get
 //!    `forbidden`, who is no member of a members-only room
 //!    `registration-required`, and for an unknown room it is `item-not-found`. One
-//!    target too many of an account drops its oldest.
+//!    target too many of an account drops its oldest; one too many of all
+//!    accounts is refused ([`Limits`]).
 //! 4. **What notifies** ([`wakes`]): groupchat with a body, or an encrypted one,
 //!    without `no-store`. Not one's own messages. With
 //!    [`Settings::mentions_only`] a push service hears of mentions only: of every
@@ -139,6 +140,7 @@
 
 mod account;
 mod enrolled;
+mod enrolling;
 mod mentions;
 mod port;
 mod room;
@@ -172,7 +174,8 @@ pub struct Limits {
     /// Targets of one account in one room. Default 5.
     pub per_account: usize,
     /// Targets of all rooms together; one more is refused with
-    /// `resource-constraint`. Default 1,000,000.
+    /// `resource-constraint`, unless it takes the place of another of its account.
+    /// Default 1,000,000.
     pub total: usize,
     /// Bytes of a node. Default 256.
     pub node: usize,

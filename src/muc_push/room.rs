@@ -207,7 +207,7 @@ impl MucPushRoom {
     }
 
     fn admits(&self, room: &BareJid, target: &Target) -> Result<(), Condition> {
-        if !self.rooms().has_space() {
+        if !self.rooms().has_space(target) {
             return Err(Condition::ResourceConstraint);
         }
         match &self.doors {

@@ -90,9 +90,18 @@ impl Rooms {
         }
     }
 
-    /// Whether one more target may be taken in.
-    pub(super) fn has_space(&self) -> bool {
-        self.targets < self.limits.total
+    /// Whether this target may be taken in: there is space, or another of its
+    /// account makes it.
+    pub(super) fn has_space(&self, target: &Target) -> bool {
+        let entries = self.rooms.get(&target.room).into_iter().flatten();
+        let mut own = 0;
+        for entry in entries.filter(|entry| entry.target.account == target.account) {
+            own += 1;
+            if entry.target.is_same(target) {
+                return true;
+            }
+        }
+        self.targets < self.limits.total || own >= self.limits.per_account
     }
 
     /// Takes a target in as the newest of its account. Returns what made room
@@ -143,7 +152,8 @@ impl Rooms {
         gone
     }
 
-    /// The room has lost its occupants: whoever misses something is told.
+    /// The room has lost its occupants: whoever misses something is told. That
+    /// says nothing of targets, so what failed before still counts.
     pub(super) fn started(&mut self, room: &BareJid) {
         for entry in self.entries_mut(room, |_| true) {
             entry.state = State::Armed;

@@ -145,6 +145,25 @@ fn an_account_in_the_room_is_there_for_its_clients() {
     assert_eq!(told.send.len(), 1);
 }
 
+#[test]
+fn where_there_is_no_space_one_may_still_renew_and_replace_ones_own() {
+    let limits = Limits {
+        per_account: 2,
+        total: 2,
+        ..Limits::default()
+    };
+    let mut rooms = Rooms::new(limits);
+    rooms.put(target(0, 0));
+    assert!(rooms.has_space(&target(1, 0)));
+    rooms.put(target(1, 0));
+    assert!(rooms.has_space(&target(0, 0)), "the same");
+    assert!(!rooms.has_space(&target(0, 1)), "one more");
+    rooms.remove(&room(), |other| other.is_same(&target(1, 0)));
+    rooms.put(target(0, 1));
+    assert!(rooms.has_space(&target(0, 2)), "the oldest makes it");
+    assert!(!rooms.has_space(&target(1, 0)));
+}
+
 proptest! {
     #[test]
     fn whatever_happens_nobody_is_told_twice_and_nothing_grows(
@@ -157,7 +176,7 @@ proptest! {
         for (step, who, node) in steps {
             let target = target(who, node);
             match step {
-                0 | 1 if rooms.has_space() => {
+                0 | 1 if rooms.has_space(&target) => {
                     open.remove(&key(&target));
                     for gone in rooms.put(target) {
                         open.remove(&key(&gone));

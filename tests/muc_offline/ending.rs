@@ -56,6 +56,10 @@ fn a_kick_pauses_it_until_the_account_has_been_back() {
     assert!(came[0].to_xml().contains("307"), "{came:?}");
     house.says("m1");
     assert!(house.registrations()[0].paused, "also after a restart");
+    // Asking again is not coming back.
+    alice.asks(submit("Alice", Some("1")));
+    house.says("m1b");
+    assert!(house.registrations()[0].paused);
     assert_eq!(house.forwarded(), [""; 0]);
     alice.joins("tea@muc.example/Alice");
     alice.send(xml!("<presence type='unavailable' to='{ROOM}/Alice'/>"));

@@ -10,7 +10,7 @@ use tower_xmpp::flow::{
 };
 use tower_xmpp::middleware::{Fault, Feature, Next, Shell};
 use tower_xmpp::muc_push::{Limits, notified_node};
-use tower_xmpp::stanza::{Condition, ErrorType, Stanza, Time, Type, ns};
+use tower_xmpp::stanza::{Condition, ElementRef, ErrorType, Stanza, Time, Type, ns};
 
 const PATIENCE: Duration = Duration::from_secs(600);
 const PAUSE: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(3_600));
@@ -131,16 +131,16 @@ impl Feature for Oracle {
     async fn hear(self: Arc<Self>, _: Time, event: Event) -> Result<Vec<Emit>, Fault> {
         let mut belief = self.belief();
         match event {
-            Event::RoomStarted { .. } => belief.targets.iter_mut().for_each(Known::rest),
-            Event::AffiliationChanged {
-                user, affiliation, ..
-            } => {
-                belief.banned.retain(|other| *other != user);
-                if affiliation == Affiliation::Outcast {
-                    belief.targets.retain(|it| it.account() != user);
-                    belief.banned.push(user);
-                }
+            // Nobody has been heard of by that: lost answers still count.
+            Event::RoomStarted { .. } => {
+                let all = belief.targets.iter_mut();
+                all.for_each(|it| it.stands = Stands::Armed);
             }
+            Event::AffiliationChanged {
+                user,
+                affiliation: Affiliation::Outcast,
+                ..
+            } => belief.targets.retain(|it| it.account() != user),
             _ => {}
         }
         Ok(Vec::new())
@@ -153,15 +153,27 @@ impl Belief {
         let (Some(payload), Some(from)) = (request.payload(), request.from()) else {
             return;
         };
+        let is_done = outcome.original == Original::Answered;
+        if is_done && payload.is("query", ns::MUC_ADMIN) {
+            payload.children().for_each(|item| self.affiliated(item));
+        }
         if !payload.is("enable", ns::PUSH) && !payload.is("disable", ns::PUSH) {
             return;
         }
-        let is_done = outcome.original == Original::Answered;
         let jid = Jid::new(payload.attr("jid").unwrap_or_default()).unwrap();
         let node = payload.attr("node").unwrap_or_default().to_owned();
+        let is_known = self
+            .targets
+            .iter()
+            .any(|it| it.jid == jid && it.node == node);
         if payload.is("disable", ns::PUSH) {
             self.targets.retain(|it| it.jid != jid || it.node != node);
-        } else if is_done {
+        } else if !is_done {
+            let is_full = outcome.original == Original::Bounced(Condition::ResourceConstraint);
+            if is_known && is_full {
+                self.faults.push(format!("{jid} {node} may not renew"));
+            }
+        } else {
             let account = from.to_bare();
             if jid.to_bare() != account || self.banned.contains(&account) {
                 self.faults.push(format!("{from} has {jid} notified"));
@@ -181,6 +193,16 @@ impl Belief {
         }
         if self.targets.len() > self.limits.total {
             self.faults.push(format!("{} targets", self.targets.len()));
+        }
+    }
+
+    /// From now on the room lets somebody register, or does not; its event of that
+    /// comes later.
+    fn affiliated(&mut self, item: ElementRef<'_>) {
+        let user: BareJid = item.attr("jid").unwrap().parse().unwrap();
+        self.banned.retain(|other| *other != user);
+        if item.attr("affiliation") == Some("outcast") {
+            self.banned.push(user);
         }
     }
 
