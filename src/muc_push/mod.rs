@@ -139,6 +139,7 @@
 //! ```
 
 mod account;
+mod audience;
 mod enrolled;
 mod enrolling;
 mod mentions;

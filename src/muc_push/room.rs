@@ -11,8 +11,9 @@ use crate::flow::{
 use crate::middleware::{Fault, Feature, Next, Scope, Shell, Sieve, decided, report};
 use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time, Type, ns};
 
+use super::audience::Said;
 use super::rules::{self, Ask};
-use super::state::{Rooms, Said, Told};
+use super::state::{Rooms, Told};
 use super::{Doors, Limits, Settings, Target, TargetError, Targets};
 
 /// The layer of this module: [`MucPushRoom`] in its shell.

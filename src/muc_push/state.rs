@@ -1,17 +1,16 @@
 //! Who is notified of which room, and where each notification stands. Pure.
 
 use std::cell::LazyCell;
-use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jid::{BareJid, Jid};
 
-use crate::flow::{Affiliation, Snapshot};
 use crate::stanza::{RawXml, Stanza, Time};
 
+use super::audience::{Audience, Place, Said};
 use super::rules::{self, Notice, Verdict};
-use super::{Limits, Settings, Standing, Target};
+use super::{Limits, Settings, Target};
 
 /// The rooms of one server that anybody wants to be notified of; a service
 /// stands for all its rooms.
@@ -57,17 +56,7 @@ enum State {
     Paused(Time),
 }
 
-/// A message that a room broadcasts.
-#[derive(Clone, Copy)]
-pub(super) struct Said<'a> {
-    pub(super) at: Time,
-    pub(super) snapshot: &'a Snapshot,
-    pub(super) audience: Option<&'a Arc<[Jid]>>,
-    pub(super) author: Option<&'a BareJid>,
-    pub(super) message: &'a Stanza,
-}
-
-/// What comes of it.
+/// What comes of a message that a room broadcasts.
 #[derive(Debug, Default)]
 pub(super) struct Told {
     /// Notifications to send.
@@ -188,47 +177,24 @@ impl Rooms {
             return told;
         }
         let notice = LazyCell::new(|| Notice::of(address, said.message, &settings.summary));
-        let present: Option<HashSet<&Jid>> = said.audience.map(|all| all.iter().collect());
-        let mentioned = settings
-            .mentions_only
-            .then(|| super::mentions::mentioned(said.message, said.snapshot));
+        let audience = Audience::new(said, settings);
         for key in [address, &service(address)] {
-            let is_service = key != address;
             for entry in self.entries_mut(key, |_| true) {
-                let target = &entry.target;
-                let standing = Standing {
-                    affiliation: said.snapshot.affiliation(&target.account),
-                    members_only: said.snapshot.members_only,
-                };
-                if standing.affiliation == Affiliation::Outcast && !is_service {
-                    told.over.push(target.clone());
-                    continue;
+                match audience.place(&entry.target) {
+                    Place::Banned => told.over.push(entry.target.clone()),
+                    Place::Outside | Place::Author | Place::Unmentioned => {}
+                    Place::Present => entry.rest(),
+                    Place::Absent if !entry.is_due(said.at) => {}
+                    Place::Absent if entry.has_not_answered(said.at, settings.failures) => {
+                        told.over.push(entry.target.clone());
+                    }
+                    Place::Absent => {
+                        let under = draw();
+                        let options = entry.options.as_ref();
+                        told.send.push(notice.to(&entry.target, options, id(under)));
+                        entry.state = State::Asked { under, at: said.at };
+                    }
                 }
-                // Of a whole service, only rooms one belongs to.
-                let belongs = !is_service || standing.affiliation >= Affiliation::Member;
-                if !standing.may_enter() || !belongs || said.author == Some(&target.account) {
-                    continue;
-                }
-                if is_present(target, said.snapshot, present.as_ref()) {
-                    entry.rest();
-                    continue;
-                }
-                let is_unmentioned = mentioned
-                    .as_ref()
-                    .is_some_and(|mentioned| !mentioned.contains(&target.account));
-                if (is_unmentioned && !target.is_direct()) || !entry.is_due(said.at) {
-                    continue;
-                }
-                if let State::Asked { .. } = entry.state
-                    && entry.fails(said.at, settings.failures)
-                {
-                    told.over.push(entry.target.clone());
-                    continue;
-                }
-                let under = draw();
-                let options = entry.options.as_ref();
-                told.send.push(notice.to(&entry.target, options, id(under)));
-                entry.state = State::Asked { under, at: said.at };
             }
         }
         self.drop_all(&told.over);
@@ -319,6 +285,12 @@ impl Entry {
         }
     }
 
+    /// It has been asked and is asked again, which is a failure. Says whether
+    /// that was once too often.
+    fn has_not_answered(&mut self, at: Time, limit: u32) -> bool {
+        matches!(self.state, State::Asked { .. }) && self.fails(at, limit)
+    }
+
     fn pause(&mut self, at: Time) {
         self.state = State::Paused(at + self.pause);
         self.pause = (self.pause * 2).min(PAUSE.1);
@@ -340,21 +312,6 @@ fn id(under: u64) -> String {
     digits
         .map(|digit| char::from(b"0123456789abcdef"[usize::from(digit)]))
         .collect()
-}
-
-/// A client is present if it is itself in the room; an account, or who has a
-/// push service, if any of its sessions is. An account that is in the room as
-/// such is present for all its clients.
-fn is_present(target: &Target, snapshot: &Snapshot, present: Option<&HashSet<&Jid>>) -> bool {
-    let account: &Jid = &target.account;
-    match present {
-        Some(present) if target.is_direct() && target.jid.is_full() => {
-            present.contains(&target.jid) || present.contains(account)
-        }
-        // A host that does not say whom it broadcasts to is believed as far
-        // as its snapshot goes.
-        _ => snapshot.is_present(&target.account),
-    }
 }
 
 fn service(room: &BareJid) -> BareJid {

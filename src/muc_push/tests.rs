@@ -9,7 +9,8 @@ use proptest::prelude::*;
 use crate::flow::Snapshot;
 use crate::stanza::{Stanza, Time};
 
-use super::state::{Rooms, Said, Told};
+use super::audience::Said;
+use super::state::{Rooms, Told};
 use super::{Limits, Settings, Target, Verdict};
 
 fn room() -> BareJid {

@@ -87,6 +87,19 @@ fn remove_ends_it_and_leaves_owners_what_they_are() {
 }
 
 #[test]
+fn remove_ends_the_membership_that_came_with_it() {
+    let house = House::new();
+    let alice = house.alice("1");
+    alice.asks(query("<remove/>"));
+    assert_eq!(house.registrations(), []);
+    house.says("m1");
+    house.configures("muc#roomconfig_membersonly", "1");
+    alice.send(xml!("{GET}"));
+    alice.expect(refused(Condition::RegistrationRequired));
+    house.finish();
+}
+
+#[test]
 fn what_the_service_refuses_is_not_stored() {
     let house = House::new();
     let alice = house.w.session("alice@a.example/phone");
@@ -107,6 +120,7 @@ fn what_the_service_refuses_is_not_stored() {
         (query(""), Condition::BadRequest),
         // A nick that is none; one that is Bob's, who is there.
         (submit(" ", Some("1")), Condition::BadRequest),
+        (submit("Ali\u{202a}ce", Some("1")), Condition::BadRequest),
         (submit("Bob", Some("1")), Condition::Conflict),
         // The field itself: nonsense, twice, with two values.
         (submit("Alice", Some("maybe")), Condition::BadRequest),
@@ -147,7 +161,7 @@ fn outcasts_strangers_at_closed_doors_and_unknown_rooms() {
     house.sets("<item affiliation='outcast' jid='alice@a.example'/>");
     alice.take_all();
     alice.send(xml!("{}", submit("Alice", Some("1"))));
-    alice.expect("<iq type='error'/>");
+    alice.expect(refused(Condition::NotAllowed));
     house.configures("muc#roomconfig_membersonly", "1");
     let carol = house.w.session("carol@a.example/x");
     carol.send(xml!("{}", submit("Carol", Some("1"))));

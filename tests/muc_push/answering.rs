@@ -85,6 +85,44 @@ fn no_answer_at_all_is_asked_again_after_ten_minutes() {
 }
 
 #[test]
+fn an_answer_counts_however_late_it_comes() {
+    for condition in [None, Some(Condition::ItemNotFound)] {
+        let house = House::new();
+        house.alice_sleeps();
+        house.says("m1");
+        let got = notified(&house.alice, "n1");
+        house.w.advance(std::time::Duration::from_secs(86_400));
+        match condition {
+            None => answers(&house.alice, &got),
+            Some(condition) => refuses(&house.alice, &got, condition),
+        }
+        let left = usize::from(condition.is_none());
+        assert_eq!(house.targets().len(), left, "{condition:?}");
+        house.says("m2");
+        house.alice.expect_nothing();
+        house.w.finish();
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_reached_now_keeps_the_registration() {
+    let house = House::new();
+    house.alice_sleeps();
+    for minutes in [1, 2, 4] {
+        house.says("m1");
+        let got = notified(&house.alice, "n1");
+        refuses(&house.alice, &got, Condition::RemoteServerTimeout);
+        house.says("m2");
+        house.alice.expect_nothing();
+        house
+            .w
+            .advance(std::time::Duration::from_secs(60 * minutes));
+    }
+    assert_eq!(house.targets().len(), 1);
+    house.w.finish();
+}
+
+#[test]
 fn an_answer_by_somebody_else_or_to_another_question_changes_nothing() {
     let house = House::new();
     house.alice_sleeps();

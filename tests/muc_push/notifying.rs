@@ -105,6 +105,20 @@ fn ones_own_message_and_what_is_for_the_moment_notify_nobody() {
 }
 
 #[test]
+fn what_is_encrypted_notifies_and_what_is_only_for_the_moment_does_not() {
+    let house = House::new();
+    house.alice_sleeps();
+    house.says_all(
+        "m1",
+        "<encrypted xmlns='eu.siacs.conversations.axolotl'/><no-store xmlns='urn:xmpp:hints'/>",
+    );
+    house.alice.expect_nothing();
+    house.says_all("m2", "<encrypted xmlns='eu.siacs.conversations.axolotl'/>");
+    notified(&house.alice, "n1");
+    house.w.finish();
+}
+
+#[test]
 fn who_wrote_what_is_known_without_ids() {
     let house = House::new();
     let desk = house.w.session("alice@a.example/desk");
