@@ -6,12 +6,12 @@ use std::sync::Arc;
 use jid::{BareJid, Jid};
 use proptest::prelude::*;
 
-use crate::flow::Snapshot;
-use crate::stanza::{Stanza, Time};
+use crate::flow::{Affiliation, Member, Snapshot};
+use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 
 use super::audience::Said;
 use super::state::{Rooms, Told};
-use super::{Limits, Settings, Target, Verdict};
+use super::{Limits, Settings, Target, Verdict, judge};
 
 fn room() -> BareJid {
     "tea@muc.example".parse().unwrap()
@@ -36,12 +36,16 @@ fn service() -> Target {
 }
 
 fn say(rooms: &mut Rooms, at: Time, present: &[Jid]) -> Told {
+    say_in(rooms, at, present, Vec::new())
+}
+
+fn say_in(rooms: &mut Rooms, at: Time, present: &[Jid], members: Vec<Member>) -> Told {
     let mut occupants: Vec<_> = present.iter().map(Jid::to_bare).collect();
     occupants.sort();
     let snapshot = Snapshot {
         room: room(),
         occupants,
-        members: Vec::new(),
+        members,
         members_only: false,
         revision: 0,
     };
@@ -144,6 +148,57 @@ fn an_account_in_the_room_is_there_for_its_clients() {
         &["a0@a.example/desk".parse().unwrap()],
     );
     assert_eq!(told.send.len(), 1);
+}
+
+#[test]
+fn the_table_of_answers() {
+    let client = target(0, 0);
+    let mut account = target(0, 0);
+    account.jid = account.account.clone().into();
+    for condition in Condition::ALL {
+        let (of_client, of_account, of_service) = match condition {
+            Condition::RemoteServerTimeout => (Verdict::Later, Verdict::Later, Verdict::Later),
+            Condition::RemoteServerNotFound => (Verdict::Failed, Verdict::Failed, Verdict::Failed),
+            Condition::ItemNotFound => (Verdict::Gone, Verdict::Gone, Verdict::Failed),
+            _ => (Verdict::Gone, Verdict::Failed, Verdict::Failed),
+        };
+        for (target, verdict) in [
+            (&client, of_client),
+            (&account, of_account),
+            (&service(), of_service),
+        ] {
+            let cancelled = answer("error", "p1", condition.as_str());
+            assert_eq!(
+                judge(&cancelled, target),
+                verdict,
+                "{condition:?} {target:?}"
+            );
+            let error = StanzaError::new(*condition).with_type(ErrorType::Wait);
+            let waits = Stanza::iq("set".into(), "p1").with_from(room());
+            let waits = waits.error_reply(&error).unwrap();
+            assert_eq!(judge(&waits, target), Verdict::Later, "{condition:?}");
+        }
+    }
+    let result = Stanza::iq("result".into(), "p1");
+    assert_eq!(judge(&result, &client), Verdict::Woken);
+}
+
+#[test]
+fn who_is_banned_in_the_snapshot_is_not_told_whatever_events_said() {
+    let mut rooms = Rooms::new(Limits::default());
+    rooms.put(target(0, 0));
+    let mut everywhere = service();
+    everywhere.room = "muc.example".parse().unwrap();
+    rooms.put(everywhere);
+    let outcast = Member {
+        jid: target(0, 0).account,
+        affiliation: Affiliation::Outcast,
+        nick: None,
+    };
+    let told = say_in(&mut rooms, Time::EPOCH, &[], vec![outcast]);
+    assert!(told.send.is_empty());
+    assert_eq!(told.over, [target(0, 0)]);
+    assert_eq!(rooms.len(), 1, "of all rooms, one is closed");
 }
 
 #[test]

@@ -148,7 +148,7 @@ fn persists(owner: &Session) {
 }
 
 /// What a room sends to the account, with the node that it was told.
-fn notification(to: &str, node: &str) -> String {
+pub fn notification(to: &str, node: &str) -> String {
     format!(
         "<iq type='set' id='p1' to='{to}'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
          <publish node='{node}'><item><notification xmlns='urn:xmpp:push:0'/></item></publish>\

@@ -4,6 +4,7 @@ mod account;
 mod answering;
 mod client;
 mod house;
+mod lost_seat;
 mod notifying;
 mod oracle;
 mod property;

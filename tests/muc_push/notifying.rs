@@ -33,6 +33,23 @@ fn the_first_message_after_a_crash_finds_who_believes_to_be_there_once() {
 }
 
 #[test]
+fn who_was_there_between_two_messages_and_heard_neither_is_notified_of_both() {
+    let house = House::new();
+    house.alice_sleeps();
+    house.says("m1");
+    answers(&house.alice, &notified(&house.alice, "n1"));
+    house.alice_enters();
+    house
+        .alice
+        .send(xml!("<presence type='unavailable' to='{ROOM}/Alice'/>"));
+    house.alice.take_all();
+    house.bob.take_all();
+    house.says("m2");
+    notified(&house.alice, "n1");
+    house.w.finish();
+}
+
+#[test]
 fn who_is_back_before_the_first_message_is_not_notified() {
     let house = House::new();
     house.alice_sleeps();
