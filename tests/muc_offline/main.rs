@@ -5,6 +5,7 @@ mod ending;
 mod forwarding;
 mod house;
 mod late;
+mod others;
 mod property;
 mod receiving;
 mod registering;
