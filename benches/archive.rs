@@ -186,7 +186,7 @@ fn time(number: usize) -> Time {
 }
 
 fn row(sender: usize, number: usize) -> Row {
-    let (id, wire) = (format!("-{number}"), vec![b'x'; 304]);
+    let (id, wire) = (format!("-{number:026}"), vec![b'x'; 304]);
     let direction = Direction::Outgoing;
     Row::new(
         owner(sender),

@@ -20,7 +20,8 @@ use super::layer::{Archive, NAME};
 use super::rules::{self, Decision, Skip};
 use super::state::Asked;
 use super::{
-    ArchiveError, Direction, Durable, Entry, Page, Position, Preferences, Row, Settings, notice,
+    Accepted, ArchiveError, Direction, Durable, Entry, Page, Position, Preferences, Row, Settings,
+    notice,
 };
 
 /// For how long a message may be sent again under the previous token.
@@ -36,7 +37,7 @@ pub(super) struct Filed {
 
 /// A message that has its place.
 struct Placed {
-    row: Row,
+    id: String,
     position: Position,
     durable: Durable,
     /// Whether a client that computes IDs knows this one.
@@ -114,13 +115,18 @@ impl Archive {
             }
         };
         if !placed.is_resent
-            && let Err(error) = self
-                .bury(route, (&placed.row, placed.position), *at, stanza)
-                .await
+            && let Some(target) = rules::retracts(stanza)
+            && let Err(error) = Box::pin(self.bury(
+                (&owner, route),
+                (target, direction, placed.position),
+                *at,
+                stanza,
+            ))
+            .await
         {
             filed_now.incidents.push(failed(&error));
         }
-        let id = placed.row.id;
+        let id = placed.id;
         if !placed.is_expected {
             let unexpected = asked.as_ref();
             filed_now.notice =
@@ -196,95 +202,86 @@ impl Archive {
     /// Appends a row under the ID that its sender computes, if it does and if
     /// that is free; else under one of our own.
     async fn append(&self, mut row: Row, asked: Option<&Asked>) -> Result<Placed, ArchiveError> {
+        if let Some(asked) = asked
+            && let Some(placed) = Box::pin(self.append_computed(&mut row, asked)).await?
+        {
+            return Ok(placed);
+        }
+        let id = new_id(&*self.entropy);
+        row.id.clone_from(&id);
+        let accepted = self.store.append(row).await?;
+        Ok(Placed::new(id, accepted, false))
+    }
+
+    /// The same under the ID that its sender computes, if that is free.
+    async fn append_computed(
+        &self,
+        row: &mut Row,
+        asked: &Asked,
+    ) -> Result<Option<Placed>, ArchiveError> {
         let computed = |token: &str| computed_id(token, row.message_id.as_deref()?);
-        let (previous, expected) = match asked {
-            Some(asked) => (
-                asked.previous.as_deref().and_then(computed),
-                computed(&asked.token),
-            ),
-            None => (None, None),
-        };
+        let previous = asked.previous.as_deref().and_then(computed);
+        let expected = computed(&asked.token);
         // Sent under the previous token, never acknowledged, and sent again.
         // Nobody else's message can be there: it is the account's own archive.
         // A store that cannot be read now costs a second copy, not the message.
         if let Some(id) = previous
             && let Ok(Some(there)) = self.store.get(&row.owner, &id).await
             && row.at.since(there.row.at) <= RESENT_WITHIN
-            && rules::is_resent(&there.row, &row)
+            && rules::is_resent(&there.row, row)
         {
-            return Ok(Placed::again(there, false));
+            return Ok(Some(Placed::again(there, false)));
         }
-        if let Some(id) = expected {
-            row.id = id;
-            match self.store.append(row.clone()).await {
-                Ok(accepted) => {
-                    return Ok(Placed {
-                        row,
-                        position: accepted.position,
-                        durable: accepted.durable,
-                        is_expected: true,
-                        is_resent: false,
-                    });
-                }
-                Err(ArchiveError::IdTaken { .. }) => {
-                    let there = self.store.get(&row.owner, &row.id).await?;
-                    if let Some(there) = there
-                        && rules::is_resent(&there.row, &row)
-                    {
-                        return Ok(Placed::again(there, true));
-                    }
-                }
-                Err(error) => return Err(error),
+        let Some(expected) = expected else {
+            return Ok(None);
+        };
+        row.id.clone_from(&expected);
+        match self.store.append(row.clone()).await {
+            Ok(accepted) => Ok(Some(Placed::new(expected, accepted, true))),
+            Err(ArchiveError::IdTaken { .. }) => {
+                let there = self.store.get(&row.owner, &row.id).await?;
+                let there = there.filter(|there| rules::is_resent(&there.row, row));
+                Ok(there.map(|there| Placed::again(there, true)))
             }
+            Err(error) => Err(error),
         }
-        row.id = new_id(&*self.entropy);
-        let accepted = self.store.append(row.clone()).await?;
-        Ok(Placed {
-            row,
-            position: accepted.position,
-            durable: accepted.durable,
-            is_expected: false,
-            is_resent: false,
-        })
     }
 
     /// If the message takes another one back, a tombstone stands in that one's
     /// place from now on (XEP-0424 §4).
     async fn bury(
         &self,
-        route: &Route,
-        (row, position): (&Row, Position),
+        (owner, route): (&BareJid, &Route),
+        (target, direction, position): (String, Direction, Position),
         at: Time,
         stanza: &Stanza,
     ) -> Result<(), ArchiveError> {
-        let Some(target) = rules::retracts(stanza) else {
-            return Ok(());
-        };
         let there = match route {
             Route::Broadcast(snapshot) => {
-                let there = self.store.get(&row.owner, &target).await?;
+                let there = self.store.get(owner, &target).await?;
                 there.filter(|there| rules::may_retract_in_room(&there.row, stanza, &snapshot.room))
             }
             _ => {
                 // By the same author: the same direction and other end. Of a
                 // room's occupants each is one of its own.
                 let is_occupant = stanza.mentions(crate::stanza::ns::MUC_USER);
+                let peer = peer(owner, direction, stanza);
                 let with = match is_occupant {
-                    true => row.with.clone(),
-                    false => row.with.to_bare().into(),
+                    true => peer,
+                    false => peer.to_bare().into(),
                 };
                 let mut page = Page::newest(1).with(with).before(position);
-                page.direction = Some(row.direction);
+                page.direction = Some(direction);
                 page.message_id = Some(target);
                 page.groupchat = false;
-                self.store.page(&row.owner, page).await?.pop()
+                self.store.page(owner, page).await?.pop()
             }
         };
         if let Some(there) = there
             && let Some(tombstone) = rules::tombstone(&there.row, stanza, at)
         {
             let id = &there.row.id;
-            self.store.replace(&row.owner, id, tombstone.into()).await?;
+            self.store.replace(owner, id, tombstone.into()).await?;
         }
         Ok(())
     }
@@ -329,9 +326,19 @@ impl Sender {
 }
 
 impl Placed {
+    fn new(id: String, accepted: Accepted, is_expected: bool) -> Self {
+        Self {
+            id,
+            position: accepted.position,
+            durable: accepted.durable,
+            is_expected,
+            is_resent: false,
+        }
+    }
+
     fn again(there: Entry, is_expected: bool) -> Self {
         Self {
-            row: there.row,
+            id: there.row.id,
             position: there.position,
             durable: Durable::now(),
             is_expected,
@@ -343,7 +350,7 @@ impl Placed {
 /// Waits for the commit. Should it fail, the sender is told, if it asked; the
 /// message is on its way already, and its ID stands for nothing.
 fn settling(durable: Durable, asked: Option<Sender>, message_id: Option<&str>) -> Settling {
-    let message_id = message_id.map(str::to_owned);
+    let asked = asked.map(|asked| (asked, message_id.map(str::to_owned)));
     Settling::new(async move {
         let mut settled = Settled::default();
         if let Err(error) = durable.await {
@@ -351,7 +358,7 @@ fn settling(durable: Durable, asked: Option<Sender>, message_id: Option<&str>) -
             incident.stage = Stage::After;
             broke(&incident);
             settled.incidents.push(incident);
-            settled.emits.extend(asked.map(|asked| {
+            settled.emits.extend(asked.map(|(asked, message_id)| {
                 let mut notice = asked.not_archived(message_id.as_deref(), &error);
                 notice.by = Some(NAME);
                 notice

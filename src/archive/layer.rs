@@ -167,7 +167,8 @@ impl Feature for Archive {
         if let Some(request) = envelope.as_stanza()
             && request.kind() == Kind::Iq
         {
-            return Ok(self.answer(&envelope, request).await);
+            // Boxed, so that a message's future has no room for all of it.
+            return Ok(Box::pin(self.answer(&envelope, request)).await);
         }
         let filed = self.file(&mut envelope).await;
         let mut outcome = next.run(envelope).await?;

@@ -27,7 +27,10 @@ pub trait ArchiveStore: Send + Sync + 'static {
     /// the message has its place there: messages appended later come after it.
     /// Whether it outlives a crash, [`Accepted::durable`] tells.
     ///
-    /// Appending the same row again changes nothing and returns its place.
+    /// Appending the same row again changes nothing and returns its place. Of
+    /// an ID that [`new_id`](super::new_id) has made, a store may presume that it
+    /// is new, and find out later that the message lies there already: then it
+    /// keeps the first, and the place that it returned is nobody's.
     ///
     /// A full archive drops its oldest messages, and leaves no holes
     /// (XEP-0313 §3.2). Their IDs are not used again: those that begin with

@@ -5,6 +5,7 @@ use tower_xmpp::stanza::{Condition, Element, Frame, Stanza, Type, ns};
 
 use super::client::*;
 use super::example::server::Server;
+use super::storage::Data;
 
 /// What is not delivered comes back: it is not in the archive either.
 const NO_STORE: &str = "<no-store xmlns='urn:xmpp:hints'/>";
@@ -86,6 +87,33 @@ async fn every_stanza_of_the_client_is_counted_and_nothing_else() {
     assert_eq!(handled(&mut alice).await, "3");
     alice.expect_nothing().await;
     assert_eq!(handled(&mut alice).await, "4");
+}
+
+/// XEP-0198 §4 wants every question answered, and what is not in the archive yet
+/// is not acknowledged.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_question_while_an_append_is_pending_is_answered_with_what_was_archived_before() {
+    let data = Data::new();
+    let server = server_with(&data.option()).await;
+    let (mut alice, _) = resumable(&server, "alice", "phone").await;
+    let mut bob = Client::available(server.address(), "bob", "desk").await;
+    let file = rusqlite::Connection::open(data.archive()).unwrap();
+    let mut sent = 0;
+    let mut was_pending = false;
+    // The archive waits for the lock for two seconds; on a machine where all of
+    // this takes longer, it is tried again.
+    while !was_pending && sent < 20 {
+        file.execute_batch("BEGIN IMMEDIATE").unwrap();
+        alice.send(&message("bob@example.org/desk", "m")).await;
+        sent += 1;
+        hears(&mut bob, "m").await;
+        was_pending = handled(&mut alice).await != sent.to_string();
+        file.execute_batch("ROLLBACK").unwrap();
+        // Now it can be archived, or its failure be known, and it counts.
+        while handled(&mut alice).await != sent.to_string() {}
+    }
+    assert!(was_pending, "all was acknowledged before it was archived");
+    server.shut_down().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

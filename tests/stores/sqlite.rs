@@ -46,6 +46,65 @@ fn a_full_sqlite_archive_drops_its_oldest_messages() {
 }
 
 #[test]
+fn a_random_id_that_comes_twice_leaves_one_message_the_first() {
+    let folder = Folder::new();
+    let store = Running::open(&folder.file("archive"));
+    let twice = |body: &[u8]| {
+        let mut row = row(0);
+        row.id = format!("-{:026}", 7);
+        row.stanza = body.into();
+        block_on(async { store.append(row).await?.durable.await })
+    };
+    let bodies = || -> Vec<Vec<u8>> {
+        let there = block_on(store.page(&alice(), Page::oldest(9))).expect("it reads");
+        let bodies = there.iter().map(|entry| entry.row.stanza.to_vec());
+        bodies.collect()
+    };
+    twice(b"first").expect("it is accepted");
+    // At once it is known, and refused if it is another.
+    twice(b"first").expect("it lies there");
+    let other = twice(b"other");
+    assert!(
+        matches!(other, Err(ArchiveError::IdTaken { .. })),
+        "{other:?}"
+    );
+    assert_eq!(bodies(), [b"first"]);
+    // Later it is found out when the message is brought into the indexes.
+    twice(b"first").expect("nobody has looked");
+    twice(b"first").expect("it lies there");
+    assert_eq!(bodies(), [b"first"]);
+    append(&store, 1).expect("it is accepted");
+    assert_eq!(bodies().len(), 2);
+}
+
+#[test]
+fn more_messages_than_wait_for_the_indexes_are_all_found_and_the_quota_holds() {
+    let folder = Folder::new();
+    let mut settings = SqliteSettings::default();
+    settings.messages = 6_000;
+    let store = Running::open_with(&folder.file("archive"), settings);
+    let id = |number: usize| format!("-{number:026}");
+    let mut appended = Vec::new();
+    for number in 0..10_000 {
+        let mut row = row(number);
+        row.id = id(number);
+        let accepted = block_on(store.append(row)).expect("it is accepted");
+        appended.push(accepted.durable);
+    }
+    for durable in block_on(join_all(appended)) {
+        durable.expect("it is durable");
+    }
+    let there = block_on(store.page(&alice(), Page::oldest(9_999))).expect("it reads");
+    let there: Vec<_> = there.into_iter().map(|entry| entry.row.id).collect();
+    let expected: Vec<_> = (4_000..10_000).map(id).collect();
+    assert_eq!(there, expected);
+    for (number, is_there) in [(3_999, false), (4_000, true), (9_999, true)] {
+        let found = block_on(store.get(&alice(), &id(number))).expect("it reads");
+        assert_eq!(found.is_some(), is_there, "{number}");
+    }
+}
+
+#[test]
 fn much_that_expires_goes_in_steps_and_all_of_it_goes() {
     let folder = Folder::new();
     let store = Running::open(&folder.file("archive"));
@@ -155,6 +214,34 @@ fn a_full_disk_is_named_and_what_fits_later_is_taken() {
     assert!(matches!(full, Err(ArchiveError::NoRoom(_))), "{full:?}");
     append(&store, 2).expect("a small one fits");
     assert_eq!(ids(&store), ["-0", "-2"]);
+}
+
+#[test]
+fn what_was_taken_before_the_disk_was_full_is_found_though_there_is_no_room_for_indexes() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    drop(Running::open(&file));
+    let mut settings = SqliteSettings::default();
+    settings.file_bytes = Some(fs::metadata(&file).expect("it is there").len() + 60_000);
+    let store = Running::open_with(&file, settings);
+    let durable: Vec<_> = (0..1_000)
+        .filter(|number| append(&store, *number).is_ok())
+        .collect();
+    assert!(durable.len() < 1_000, "there was room for everything");
+    let page = |page| {
+        let there = block_on(store.page(&alice(), page)).expect("it reads");
+        let ids = there.into_iter().map(|entry| entry.row.id);
+        ids.collect::<Vec<_>>()
+    };
+    let kept: Vec<_> = durable.iter().map(|number| format!("-{number}")).collect();
+    assert_eq!(page(Page::oldest(9_999)), kept);
+    assert_eq!(page(Page::oldest(3)), kept[..3]);
+    assert_eq!(page(Page::newest(3)), kept[kept.len() - 3..]);
+    let last = kept.last().expect("some fit");
+    let there = block_on(store.get(&alice(), last)).expect("it reads");
+    assert_eq!(there.map(|entry| entry.row.id).as_ref(), Some(last));
+    drop(store);
+    assert_eq!(ids(&Running::open(&file)), kept);
 }
 
 #[test]

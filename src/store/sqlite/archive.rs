@@ -6,11 +6,14 @@ use futures::channel::oneshot;
 use jid::BareJid;
 use rusqlite::Connection;
 
-use crate::archive::{Accepted, ArchiveError, ArchiveStore, Entry, Page, Preferences, Row};
+use crate::archive::{
+    Accepted, ArchiveError, ArchiveStore, Entry, Page, Position, Preferences, Row,
+};
 use crate::stanza::Time;
 
 use super::error::Failed;
-use super::syncs::Pending;
+use super::recent::{Doubt, Recent};
+use super::syncs::{Pending, Then};
 use super::work::{Queue, Read, Staff, Worker, workers};
 use super::write::Desk;
 use super::writer::Write;
@@ -21,7 +24,11 @@ use super::{SqliteError, read};
 pub struct SqliteArchive {
     writes: Arc<Queue<Write>>,
     reads: Arc<Queue<Read>>,
+    recent: Arc<Recent>,
 }
+
+/// With so many that wait for the writer, who brings another waits as well.
+const BACKLOG: usize = 1_024;
 
 /// The bounds of a [`SqliteArchive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,8 +60,14 @@ impl SqliteArchive {
             workers,
             writes,
             reads,
+            recent,
         } = workers(path, &settings)?;
-        Ok((Self { writes, reads }, workers))
+        let archive = Self {
+            writes,
+            reads,
+            recent,
+        };
+        Ok((archive, workers))
     }
 
     /// Lets the writer do something, and waits until that is durable.
@@ -63,35 +76,31 @@ impl SqliteArchive {
         work: impl FnOnce(&mut Desk) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, ArchiveError> {
         let (tell, told) = oneshot::channel();
-        self.writes.push(Box::new(move |desk| {
-            match desk.and_then(|desk| Ok(work(desk)?)) {
-                Ok(done) => Some(Pending {
-                    tell: Box::new(move |synced| {
-                        let _ = tell.send(synced.map(|()| done));
+        self.writes
+            .push(Box::new(move |desk: Result<&mut Desk, _>| {
+                match desk.and_then(|desk| Ok(work(desk)?)) {
+                    Ok(done) => Some(Pending {
+                        tell: Then::Call(Box::new(move |synced| {
+                            let _ = tell.send(synced.map(|()| done));
+                        })),
+                        place: None,
                     }),
-                    place: None,
-                }),
-                Err(error) => {
-                    // Who asked may have gone away.
-                    let _ = tell.send(Err(error));
-                    None
+                    Err(error) => {
+                        // Who asked may have gone away.
+                        let _ = tell.send(Err(error));
+                        None
+                    }
                 }
-            }
-        }))?;
+            }))?;
         let told = told.await.map_err(|_| SqliteError::NoWorker)?;
         Ok(told?)
     }
 
-    /// Lets a reader look, when all that was accepted before is committed:
-    /// readers see nothing else.
+    /// Lets a reader look.
     async fn read<T: Send + 'static>(
         &self,
         look: impl FnOnce(&Connection) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, ArchiveError> {
-        if self.writes.is_busy() {
-            // If the writer is in trouble, what is there can still be read.
-            let _ = self.write(|_| Ok(())).await;
-        }
         let (tell, told) = oneshot::channel();
         self.reads.push(Box::new(move |connection| {
             let _ = tell.send(look(connection).map_err(SqliteError::from));
@@ -99,46 +108,60 @@ impl SqliteArchive {
         let told = told.await.map_err(|_| SqliteError::NoWorker)?;
         Ok(told?)
     }
+
+    /// Until all of an archive that was accepted before is in the indexes; false
+    /// if the writer is in trouble. What is there can still be read then.
+    async fn settled(&self, owner: &BareJid) -> bool {
+        !self.recent.has(owner) || self.write(Desk::settle).await.is_ok()
+    }
 }
 
 #[async_trait]
 impl ArchiveStore for SqliteArchive {
     async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
-        let (accept, accepted) = oneshot::channel();
-        let (tell, told) = oneshot::channel::<Result<(), SqliteError>>();
-        self.writes.push(Box::new(move |desk| {
-            let appended = desk
-                .map_err(ArchiveError::from)
-                .and_then(|desk| desk.append(&row));
-            let place = appended
-                .as_ref()
-                .map(|(position, is_new)| is_new.then_some(*position));
-            let place = place.ok();
-            let _ = accept.send(appended.map(|(position, _)| position));
-            place.map(|place| Pending {
-                tell: Box::new(move |synced| {
-                    let _ = tell.send(synced);
-                }),
-                place,
-            })
-        }))?;
-        let position = accepted.await.map_err(|_| SqliteError::NoWorker)??;
+        let (tell, told) = oneshot::channel();
+        let is_crowded = self.writes.waiting() >= BACKLOG;
+        let (place, accepted) = self.recent.take_in(row, |row, place, doubt| {
+            if doubt == Doubt::None && !is_crowded {
+                let write = appending(row, place, doubt, None, tell);
+                self.writes.push_for_later(write)?;
+                return Ok((place, None));
+            }
+            let (accept, accepted) = oneshot::channel();
+            let write = appending(row, place, doubt, Some(accept), tell);
+            self.writes.push(write)?;
+            Ok((place, Some(accepted)))
+        })?;
+        let position = match accepted {
+            Some(accepted) => accepted.await.map_err(|_| SqliteError::NoWorker)??,
+            None => Position(place.unsigned_abs()),
+        };
         Ok(Accepted::until(position, async move {
-            let told = told.await.map_err(|_| SqliteError::NoWorker)?;
-            Ok(told?)
+            told.await.map_err(|_| SqliteError::NoWorker)?
         }))
     }
 
     async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
+        let is_settled = self.settled(owner).await;
         let (owner, id) = (owner.clone(), id.to_owned());
-        self.read(move |connection| read::get(connection, &owner, &id))
-            .await
+        self.read(move |connection| {
+            let found = read::get(connection, &owner, &id)?;
+            match is_settled || found.is_some() {
+                true => Ok(found),
+                false => read::get_unsettled(connection, &owner, &id),
+            }
+        })
+        .await
     }
 
     async fn page(&self, owner: &BareJid, page: Page) -> Result<Vec<Entry>, ArchiveError> {
+        let is_settled = self.settled(owner).await;
         let owner = owner.clone();
-        self.read(move |connection| read::page(connection, &owner, &page))
-            .await
+        self.read(move |connection| match is_settled {
+            true => read::page(connection, &owner, &page),
+            false => read::page_unsettled(connection, &owner, &page),
+        })
+        .await
     }
 
     async fn replace(
@@ -182,6 +205,35 @@ impl ArchiveStore for SqliteArchive {
         let owner = owner.clone();
         self.write(move |desk| desk.remove(&owner)).await
     }
+}
+
+/// Appends a row. Who waits for its place is told about that; who does not, is
+/// told with the rest what became of it.
+fn appending(
+    row: Row,
+    place: i64,
+    doubt: Doubt,
+    accept: Option<oneshot::Sender<Result<Position, ArchiveError>>>,
+    tell: oneshot::Sender<Result<(), ArchiveError>>,
+) -> Write {
+    Box::new(move |desk| {
+        let appended = desk
+            .map_err(ArchiveError::from)
+            .and_then(|desk| desk.append(&row, place, doubt));
+        // Who asked may have gone away.
+        match (appended, accept) {
+            (Ok((position, is_new)), accept) => {
+                let _ = accept.map(|accept| accept.send(Ok(position)));
+                return Some(Pending {
+                    tell: Then::Sender(tell),
+                    place: is_new.then_some(position),
+                });
+            }
+            (Err(error), Some(accept)) => drop(accept.send(Err(error))),
+            (Err(error), None) => drop(tell.send(Err(error))),
+        }
+        None
+    })
 }
 
 /// The workers do what still waits, and end.

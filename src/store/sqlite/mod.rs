@@ -7,18 +7,26 @@
 //! 1. **One writer.** It puts all that comes into one transaction, and commits
 //!    when the disk is free: what many sessions send at the same time costs one
 //!    `fsync` (group commit). Another worker waits for the disk, so the writer
-//!    never does.
-//! 2. **Accepted, then durable.** A message has its place as soon as it is in
-//!    the open transaction; [`Accepted::durable`] resolves
-//!    when that is committed and the log on the disk (WAL). A
-//!    crash in between loses the message, and nobody was told it was kept.
-//! 3. **Readers do not wait for the writer**, nor it for them (WAL). They see
-//!    what is committed, and before they look, what was accepted before they
-//!    were asked is committed: who has seen an ID can ask for it.
-//! 4. **What goes wrong has a name**: [`SqliteError`]. A transaction that fails
+//!    never does; when much comes, both pause for a few milliseconds, so that more
+//!    goes in one go.
+//! 2. **Accepted, then durable.** A message has its place at once if its ID is one
+//!    of [`new_id`], since nobody else has that; otherwise as soon as the writer has
+//!    looked the ID up. [`Accepted::durable`] resolves when the message is committed
+//!    and the log on the disk (WAL). A crash in between loses the message, and
+//!    nobody was told it was kept.
+//! 3. **Messages are written one after the other; indexes follow.** What finds
+//!    messages is brought up to date for thousands of them in one go, or when
+//!    somebody asks for that archive. So is the quota kept. An ID of [`new_id`] that
+//!    is appended a second time is found out at once among the newest, and then: the
+//!    first message stays, the other one goes.
+//! 4. **Readers do not wait for the writer**, nor it for them (WAL), but for what
+//!    was accepted before they were asked and is not in the indexes: who has seen
+//!    an ID can ask for it. Where the disk has no room for that, they look through
+//!    what is left.
+//! 5. **What goes wrong has a name**: [`SqliteError`]. A transaction that fails
 //!    fails for all that was in it; the next one begins anew, so a disk that
 //!    has room again is used again.
-//! 5. **The schema has a version**, and an older file is brought up to date when
+//! 6. **The schema has a version**, and an older file is brought up to date when
 //!    it is opened. A newer one is refused and left alone.
 //!
 //! When the last [`SqliteArchive`] is dropped, the workers do what still waits
@@ -57,17 +65,20 @@
 //! ```
 //!
 //! [`Accepted::durable`]: crate::archive::Accepted
+//! [`new_id`]: crate::archive::new_id
 
 mod archive;
 #[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
 mod changes;
 mod error;
 mod read;
+mod recent;
 #[cfg(feature = "muc-offline")]
 mod registrations;
 mod schema;
 #[cfg(feature = "account-muc")]
 mod seats;
+mod settle;
 mod syncs;
 #[cfg(feature = "muc-push")]
 mod targets;

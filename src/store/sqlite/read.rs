@@ -13,7 +13,8 @@ use super::SqliteError;
 use super::error::Failed;
 
 /// In the order in which [`entry`] reads them.
-const COLUMNS: &str = "position, id, at, peer, resource, outgoing, type, message_id, stanza";
+const COLUMNS: &str = "message.position, message.id, at, message.peer, resource, outgoing, type, \
+                       message_id, stanza";
 
 /// The message with this ID.
 pub(super) fn get(
@@ -22,14 +23,62 @@ pub(super) fn get(
     id: &str,
 ) -> Result<Option<Entry>, Failed> {
     let sql = format!(
-        "SELECT {COLUMNS} FROM message
-         WHERE owner = (SELECT number FROM owner WHERE jid = ?1) AND id = ?2"
+        "SELECT {COLUMNS} FROM by_id AS place CROSS JOIN message USING (position)
+         WHERE place.owner = (SELECT number FROM owner WHERE jid = ?1) AND place.id = ?2"
     );
     connection
         .prepare_cached(&sql)?
         .query_row(params![owner.as_str(), id], |row| Ok(entry(owner, row)))
         .optional()?
         .transpose()
+}
+
+/// The same among the messages that are in no index yet.
+pub(super) fn get_unsettled(
+    connection: &Connection,
+    owner: &BareJid,
+    id: &str,
+) -> Result<Option<Entry>, Failed> {
+    let mut found = unsettled(connection, owner)?;
+    found.retain(|entry| entry.row.id == id);
+    // Should a random ID have come twice, the first stays.
+    Ok(found.into_iter().next())
+}
+
+/// The messages of a page together with those that are in no index yet, which
+/// all come after the others.
+pub(super) fn page_unsettled(
+    connection: &Connection,
+    owner: &BareJid,
+    page: &Page,
+) -> Result<Vec<Entry>, Failed> {
+    let mut found = self::page(connection, owner, page)?;
+    let mut newest = unsettled(connection, owner)?;
+    newest.retain(|entry| page.admits(entry));
+    found.append(&mut newest);
+    match page.newest {
+        true => drop(found.drain(..found.len().saturating_sub(page.limit))),
+        false => found.truncate(page.limit),
+    }
+    Ok(found)
+}
+
+/// All of an archive that is in no index yet: for when there is no room for
+/// indexes on the disk.
+fn unsettled(connection: &Connection, owner: &BareJid) -> Result<Vec<Entry>, Failed> {
+    let sql = format!(
+        "SELECT {COLUMNS} FROM message
+         WHERE position > (SELECT place FROM settled)
+             AND owner = (SELECT number FROM owner WHERE jid = ?1)
+         ORDER BY position"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let mut rows = statement.query([owner.as_str()])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(entry(owner, row)?);
+    }
+    Ok(found)
 }
 
 /// The messages of a page, the oldest first. Every page is a walk along one
@@ -39,10 +88,17 @@ pub(super) fn page(
     owner: &BareJid,
     page: &Page,
 ) -> Result<Vec<Entry>, Failed> {
-    let Some(span) = Span::of(connection, owner, page)? else {
+    let number: Option<i64> = connection
+        .prepare_cached("SELECT number FROM owner WHERE jid = ?1")?
+        .query_row([owner.as_str()], |row| row.get(0))
+        .optional()?;
+    let Some(number) = number else {
         return Ok(Vec::new());
     };
-    let (sql, values) = query(owner, page, span);
+    let Some(span) = Span::of(connection, number, page)? else {
+        return Ok(Vec::new());
+    };
+    let (sql, values) = query(number, page, span);
     let mut statement = connection.prepare_cached(&sql)?;
     let mut rows = statement.query(params_from_iter(values))?;
     let mut found = Vec::new();
@@ -89,54 +145,89 @@ struct Span {
     last: Option<i64>,
 }
 
-/// From here on everything lies that was taken in then or later.
-const SINCE: &str = "SELECT position FROM message
-     WHERE owner = (SELECT number FROM owner WHERE jid = ?1) AND latest >= ?2
-     ORDER BY latest, position LIMIT 1";
+/// The newest time of an archive never falls, so its place is found in steps.
+const NEXT: &str = "SELECT position, latest FROM by_owner
+     WHERE owner = ?1 AND position >= ?2 ORDER BY position LIMIT 1";
 
-/// Up to here everything lies that was taken in then or earlier, but for …
-const UNTIL: &str = "SELECT position FROM message
-     WHERE owner = (SELECT number FROM owner WHERE jid = ?1) AND latest <= ?2
-     ORDER BY latest DESC, position DESC LIMIT 1";
+const NEWEST: &str = "SELECT position, latest FROM by_owner
+     WHERE owner = ?1 ORDER BY position DESC LIMIT 1";
 
-/// … what came late, after a younger one.
-const LATE_UNTIL: &str = "SELECT max(position) FROM message
-     WHERE owner = (SELECT number FROM owner WHERE jid = ?1) AND at <= ?2 AND at < latest";
+/// What came late, after a younger one.
+const LATE_UNTIL: &str = "SELECT max(position) FROM late WHERE owner = ?1 AND at <= ?2";
 
 impl Span {
     /// The whole archive, if the page has no bounds in time; none, if nothing
     /// is within them.
-    fn of(connection: &Connection, owner: &BareJid, page: &Page) -> Result<Option<Self>, Failed> {
-        let find = |sql: &str, time: Time| -> Result<Option<i64>, Failed> {
-            let mut statement = connection.prepare_cached(sql)?;
-            let place = statement
-                .query_row(params![owner.as_str(), time.micros()], |row| row.get(0))
-                .optional()?;
-            Ok(place.flatten())
-        };
+    fn of(connection: &Connection, owner: i64, page: &Page) -> Result<Option<Self>, Failed> {
         let mut span = Self::default();
         if let Some(start) = page.start {
-            span.first = find(SINCE, start)?;
+            span.first = since(connection, owner, start.micros())?;
             if span.first.is_none() {
                 return Ok(None);
             }
         }
-        if let Some(end) = page.end {
-            span.last = find(UNTIL, end)?.max(find(LATE_UNTIL, end)?);
-            if span.last.is_none() {
-                return Ok(None);
-            }
+        if let Some(end) = page.end
+            && let Some(after) = since(connection, owner, end.micros().saturating_add(1))?
+        {
+            let late: Option<i64> = connection
+                .prepare_cached(LATE_UNTIL)?
+                .query_row(params![owner, end.micros()], |row| row.get(0))?;
+            span.last = late.max(Some(after - 1));
         }
         Ok(Some(span))
     }
 }
 
+/// The place from which on everything lies that was taken in then or later;
+/// before it nothing does, but for what is earlier and came late.
+fn since(connection: &Connection, owner: i64, time: i64) -> Result<Option<i64>, Failed> {
+    let mut next = connection.prepare_cached(NEXT)?;
+    let mut next = |place: i64| -> Result<Option<(i64, i64)>, Failed> {
+        let found = next.query_row([owner, place], |row| Ok((row.get(0)?, row.get(1)?)));
+        Ok(found.optional()?)
+    };
+    let newest: Option<(i64, i64)> = connection
+        .prepare_cached(NEWEST)?
+        .query_row([owner], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let (Some((mut least, mut earliest)), Some((mut most, mut latest))) = (next(0)?, newest) else {
+        return Ok(None);
+    };
+    if latest < time {
+        return Ok(None);
+    }
+    let mut by_halves = false;
+    while least < most {
+        // Places follow time about evenly: mostly that leads there in a few
+        // steps. Where it does not, every other step halves what is left.
+        let (places, times) = (most - least, latest.saturating_sub(earliest).max(1));
+        let passed = time.saturating_sub(earliest).clamp(0, times);
+        let share = i128::from(places) * i128::from(passed) / i128::from(times);
+        let share = i64::try_from(share).unwrap_or(places);
+        let step = if by_halves { places / 2 } else { share };
+        let middle = least + step.min(places - 1);
+        by_halves = !by_halves;
+        match next(middle)? {
+            Some((place, at)) if at < time => (least, earliest) = (place + 1, at),
+            Some((_, at)) => (most, latest) = (middle, at),
+            None => most = middle,
+        }
+    }
+    Ok(Some(least))
+}
+
 /// The bounds of a page as SQL; what others wrote stands in the values alone.
-fn query(owner: &BareJid, page: &Page, span: Span) -> (String, Vec<Value>) {
+fn query(owner: i64, page: &Page, span: Span) -> (String, Vec<Value>) {
+    let with = page.with.as_ref();
+    let index = match with {
+        Some(_) => "by_peer",
+        None => "by_owner",
+    };
     let mut sql = format!(
-        "SELECT {COLUMNS} FROM message WHERE owner = (SELECT number FROM owner WHERE jid = ?)"
+        "SELECT {COLUMNS} FROM {index} AS place CROSS JOIN message USING (position)
+         WHERE place.owner = ?"
     );
-    let mut values = vec![Value::from(owner.as_str().to_owned())];
+    let mut values = vec![Value::from(owner)];
     let mut bound = |condition: &str, value: Option<Value>| {
         if let Some(value) = value {
             // Writing to a string does not fail.
@@ -144,18 +235,18 @@ fn query(owner: &BareJid, page: &Page, span: Span) -> (String, Vec<Value>) {
             values.push(value);
         }
     };
-    bound("position >", page.after.map(place));
-    bound("position <", page.before.map(place));
-    bound("position >=", span.first.map(Value::from));
-    bound("position <=", span.last.map(Value::from));
-    // With a `+` no index serves these: places do.
-    bound("+at >=", page.start.map(|start| start.micros().into()));
-    bound("+at <=", page.end.map(|end| end.micros().into()));
-    let with = page.with.as_ref();
     bound(
-        "peer =",
+        "place.peer =",
         with.map(|with| with.to_bare().as_str().to_owned().into()),
     );
+    let (after, before) = (page.after.map(place), page.before.map(place));
+    let first = after.map(|place| place.saturating_add(1)).max(span.first);
+    let last = before.map(|place| place.saturating_sub(1));
+    let last = [last, span.last].into_iter().flatten().min();
+    bound("place.position >=", first.map(Value::from));
+    bound("place.position <=", last.map(Value::from));
+    bound("at >=", page.start.map(|start| start.micros().into()));
+    bound("at <=", page.end.map(|end| end.micros().into()));
     let resource = with.and_then(Jid::resource);
     bound(
         "resource =",
@@ -170,13 +261,13 @@ fn query(owner: &BareJid, page: &Page, span: Span) -> (String, Vec<Value>) {
     let groupchat = (!page.groupchat).then(|| type_number(MessageType::Groupchat).into());
     bound("type <>", groupchat);
     let order = if page.newest { "DESC" } else { "ASC" };
-    let _ = write!(sql, " ORDER BY position {order} LIMIT ?");
+    let _ = write!(sql, " ORDER BY place.position {order} LIMIT ?");
     values.push(i64::try_from(page.limit).unwrap_or(i64::MAX).into());
     (sql, values)
 }
 
-fn place(position: Position) -> Value {
-    i64::try_from(position.0).unwrap_or(i64::MAX).into()
+fn place(position: Position) -> i64 {
+    i64::try_from(position.0).unwrap_or(i64::MAX)
 }
 
 fn entry(owner: &BareJid, row: &rusqlite::Row<'_>) -> Result<Entry, Failed> {
@@ -224,11 +315,15 @@ fn entry(owner: &BareJid, row: &rusqlite::Row<'_>) -> Result<Entry, Failed> {
 mod tests {
     use rusqlite::StatementStatus;
 
+    use super::super::recent::Doubt;
     use super::super::schema::migrate;
     use super::super::write::Desk;
     use super::*;
 
     const PEERS: usize = 10;
+
+    /// The first owner.
+    const ALICE: i64 = 1;
 
     fn alice() -> BareJid {
         "alice@a.example".parse().expect("a bare JID")
@@ -243,8 +338,9 @@ mod tests {
     fn archive(messages: usize) -> Connection {
         let mut connection = Connection::open_in_memory().expect("memory");
         migrate(&mut connection).expect("a new file");
-        let mut desk = Desk::new(connection, u64::MAX);
+        let mut desk = Desk::open(connection, u64::MAX, 0).expect("a new file");
         desk.begin().expect("a transaction");
+        let mut place = 0;
         for number in 0..messages {
             let peer: Jid = format!("peer{}@b.example/x", number % PEERS)
                 .parse()
@@ -254,9 +350,12 @@ mod tests {
                 let (id, at) = (format!("-{number}"), time(number.saturating_sub(late)));
                 let direction = Direction::Incoming;
                 let row = Row::new(owner, id, at, peer.clone(), direction, &b"<message/>"[..]);
-                desk.append(&row).expect("it is appended");
+                place += 1;
+                let appended = desk.append(&row, place, Doubt::None);
+                appended.expect("it is appended");
             }
         }
+        desk.settle().expect("it is settled");
         desk.commit().expect("it is committed");
         desk.into_connection()
     }
@@ -296,29 +395,17 @@ mod tests {
         let connection = archive(1_000);
         let mut statements = Vec::new();
         for page in pages(1_000) {
-            let span = Span::of(&connection, &alice(), &page).expect("it is read");
-            let (sql, values) = query(&alice(), &page, span.unwrap_or_default());
-            let index = if page.with.is_some() {
-                "message_peer"
-            } else {
-                "message_owner"
-            };
-            statements.push((sql, values, index));
+            let span = Span::of(&connection, ALICE, &page).expect("it is read");
+            let (sql, values) = query(ALICE, &page, span.unwrap_or_default());
+            statements.push((sql, values));
         }
-        for (sql, index) in [
-            (SINCE, "message_latest"),
-            (UNTIL, "message_latest"),
-            (LATE_UNTIL, "message_late"),
-        ] {
-            let values = vec!["alice@a.example".to_owned().into(), 7.into()];
-            statements.push((sql.to_owned(), values, index));
+        for sql in [NEXT, LATE_UNTIL] {
+            statements.push((sql.to_owned(), vec![ALICE.into(), 7.into()]));
         }
-        for (sql, values, index) in statements {
+        statements.push((NEWEST.to_owned(), vec![ALICE.into()]));
+        for (sql, values) in statements {
             let plan = plan(&connection, &sql, values).join("\n");
-            assert!(
-                plan.contains(&format!("INDEX {index} (owner=?")),
-                "{sql}\n{plan}"
-            );
+            assert!(plan.contains("PRIMARY KEY (owner=?"), "{sql}\n{plan}");
             for costly in ["SCAN", "TEMP B-TREE"] {
                 assert!(!plan.contains(costly), "{sql}\n{plan}");
             }
@@ -330,8 +417,8 @@ mod tests {
         let steps = |messages: usize| -> Vec<i32> {
             let connection = archive(messages);
             let cost = |page: Page| {
-                let span = Span::of(&connection, &alice(), &page).expect("it is read");
-                let (sql, values) = query(&alice(), &page, span.unwrap_or_default());
+                let span = Span::of(&connection, ALICE, &page).expect("it is read");
+                let (sql, values) = query(ALICE, &page, span.unwrap_or_default());
                 let mut statement = connection.prepare(&sql).expect("a statement");
                 let mut rows = statement.query(params_from_iter(values)).expect("rows");
                 while rows.next().expect("a row").is_some() {}

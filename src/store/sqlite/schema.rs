@@ -81,17 +81,85 @@ const MIGRATIONS: &[&str] = &[
      CREATE INDEX message_late ON message (owner, at) WHERE at < latest;",
     // How the account came into the room decides how it leaves.
     "ALTER TABLE seat ADD COLUMN by_request INTEGER NOT NULL DEFAULT 0;",
+    // Messages are only written one after the other; what finds them is brought
+    // up to date seldom, for many of them at once, and then in its own order. All
+    // up to `settled` is found, and no place up to there is given again; to go on
+    // from there is all that is left to do after a crash. The trigger is the one
+    // place where what is gone is taken out again.
+    "ALTER TABLE message RENAME TO old;
+     CREATE TABLE message (
+         position INTEGER PRIMARY KEY,
+         owner INTEGER NOT NULL,
+         id TEXT NOT NULL,
+         at INTEGER NOT NULL,
+         latest INTEGER NOT NULL,
+         peer TEXT NOT NULL,
+         resource TEXT,
+         outgoing INTEGER NOT NULL,
+         type INTEGER NOT NULL,
+         message_id TEXT,
+         stanza BLOB NOT NULL
+     ) STRICT;
+     INSERT INTO message
+         SELECT position, owner, id, at, latest, peer, resource, outgoing, type, message_id, stanza
+         FROM old ORDER BY position;
+     CREATE TABLE settled (place INTEGER NOT NULL) STRICT;
+     INSERT INTO settled
+         SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name IN ('message', 'old');
+     DROP TABLE old;
+     CREATE TABLE by_id (
+         owner INTEGER NOT NULL,
+         id TEXT NOT NULL,
+         position INTEGER NOT NULL,
+         PRIMARY KEY (owner, id)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE by_owner (
+         owner INTEGER NOT NULL,
+         position INTEGER NOT NULL,
+         latest INTEGER NOT NULL,
+         PRIMARY KEY (owner, position)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE by_peer (
+         owner INTEGER NOT NULL,
+         peer TEXT NOT NULL,
+         position INTEGER NOT NULL,
+         PRIMARY KEY (owner, peer, position)
+     ) STRICT, WITHOUT ROWID;
+     CREATE TABLE late (
+         owner INTEGER NOT NULL,
+         at INTEGER NOT NULL,
+         position INTEGER NOT NULL,
+         PRIMARY KEY (owner, at, position)
+     ) STRICT, WITHOUT ROWID;
+     INSERT INTO by_id SELECT owner, id, position FROM message ORDER BY 1, 2;
+     INSERT INTO by_owner SELECT owner, position, latest FROM message ORDER BY 1, 2;
+     INSERT INTO by_peer SELECT owner, peer, position FROM message ORDER BY 1, 2, 3;
+     INSERT INTO late SELECT owner, at, position FROM message WHERE at < latest;
+     CREATE TRIGGER message_gone AFTER DELETE ON message BEGIN
+         DELETE FROM by_id
+             WHERE owner = old.owner AND id = old.id AND position = old.position;
+         DELETE FROM by_owner WHERE owner = old.owner AND position = old.position;
+         DELETE FROM by_peer
+             WHERE owner = old.owner AND peer = old.peer AND position = old.position;
+         DELETE FROM late
+             WHERE owner = old.owner AND at = old.at AND position = old.position;
+     END;",
 ];
 
 /// The newest version that this crate knows.
-const VERSION: i64 = 5;
-const _: () = assert!(MIGRATIONS.len() == 5, "each migration is a version");
+const VERSION: i64 = 6;
+const _: () = assert!(MIGRATIONS.len() == 6, "each migration is a version");
 
 /// How long a lock that another process holds is waited for.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Pages of the log (4 KiB each) after which it is put into the database.
-const CHECKPOINT: i64 = 1_000;
+/// Pages of the log (4 KiB each) after which it is put into the database: the
+/// longer that waits, the fewer pages are written twice.
+const CHECKPOINT: i64 = 4_000;
+
+/// KiB of pages that the writer keeps in memory, so that it need not read again
+/// what it has written since the last settling.
+const CACHE: i64 = 8_192;
 
 /// A connection that writes, to a file that is up to date then.
 pub(super) fn open_writer(path: &Path, file_bytes: Option<u64>) -> Result<Connection, Failed> {
@@ -105,6 +173,7 @@ pub(super) fn open_writer(path: &Path, file_bytes: Option<u64>) -> Result<Connec
     connection.pragma_update(None, "journal_mode", "wal")?;
     connection.pragma_update(None, "synchronous", "full")?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT)?;
+    connection.pragma_update(None, "cache_size", -CACHE)?;
     // What was taken back is not to be found in the file any more.
     connection.pragma_update(None, "secure_delete", "on")?;
     migrate(&mut connection)?;
@@ -220,6 +289,42 @@ mod tests {
             .unwrap();
         let latest: Result<Vec<i64>, _> = latest.query_map((), |row| row.get(0)).unwrap().collect();
         assert_eq!(latest, Ok(vec![5, 1, 5, 9, 2]));
+    }
+
+    #[test]
+    fn messages_that_were_there_before_indexes_were_tables_are_found_and_their_places_not_given_again()
+     {
+        let mut connection = Connection::open_in_memory().unwrap();
+        for migration in &MIGRATIONS[..5] {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 5).unwrap();
+        for (id, at, latest) in [("-a", 5, 5), ("-b", 3, 5), ("-c", 9, 9), ("-d", 9, 9)] {
+            let insert = "INSERT INTO message
+                          (owner, id, at, latest, peer, outgoing, type, stanza)
+                          VALUES (1, ?1, ?2, ?3, 'bob@b.example', 0, 1, x'00')";
+            connection.execute(insert, (id, at, latest)).unwrap();
+        }
+        let newest = "DELETE FROM message WHERE id = '-d'";
+        connection.execute(newest, ()).unwrap();
+        migrate(&mut connection).unwrap();
+        let places = |sql: &str| -> Vec<i64> {
+            let mut places = connection.prepare(sql).unwrap();
+            let places = places.query_map((), |row| row.get(0)).unwrap();
+            places.collect::<Result<_, _>>().unwrap()
+        };
+        assert_eq!(places("SELECT position FROM message"), [1, 2, 3]);
+        assert_eq!(places("SELECT position FROM by_id ORDER BY id"), [1, 2, 3]);
+        assert_eq!(places("SELECT latest FROM by_owner"), [5, 5, 9]);
+        assert_eq!(places("SELECT position FROM by_peer"), [1, 2, 3]);
+        assert_eq!(places("SELECT position FROM late"), [2]);
+        assert_eq!(places("SELECT place FROM settled"), [4]);
+        // What goes is taken out of all of them.
+        connection.execute("DELETE FROM message", ()).unwrap();
+        for table in ["by_id", "by_owner", "by_peer", "late"] {
+            let left = places(&format!("SELECT count(*) FROM {table}"));
+            assert_eq!(left, [0], "{table}");
+        }
     }
 
     #[test]

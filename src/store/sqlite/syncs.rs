@@ -2,13 +2,35 @@
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use crate::archive::Position;
+use futures::channel::oneshot;
+
+use crate::archive::{ArchiveError, Position};
 
 use super::SqliteError;
 
 /// What is told when something is on the disk, or will never be.
-pub(super) type Then = Box<dyn FnOnce(Result<(), SqliteError>) + Send>;
+pub(super) enum Then {
+    /// Whoever appended a message.
+    Sender(oneshot::Sender<Result<(), ArchiveError>>),
+    Call(Box<dyn FnOnce(Result<(), SqliteError>) + Send>),
+}
+
+impl Then {
+    pub(super) fn told(self, what: Result<(), SqliteError>) {
+        match self {
+            // Who asked may have gone away.
+            Self::Sender(sender) => drop(sender.send(what.map_err(ArchiveError::from))),
+            Self::Call(call) => call(what),
+        }
+    }
+}
+
+/// With so much in one go it comes fast, and more is gathered before the disk is
+/// waited for again: each wait has its price, however little it is for.
+const MUCH: usize = 8;
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// Something that was written and is not known to be on the disk.
 pub(super) struct Pending {
@@ -96,27 +118,39 @@ impl Syncs {
                 true => sync().map_err(named),
                 false => Err(SqliteError::Other("the log is damaged".to_owned())),
             };
+            let is_much = committed.len() >= MUCH;
+            let refused = match synced {
+                Ok(()) => {
+                    tell(committed, &Ok(()));
+                    None
+                }
+                Err(error) => Some((committed, error)),
+            };
             let mut state = self.lock();
+            if is_much && refused.is_none() {
+                let paused = self
+                    .filled
+                    .wait_timeout_while(state, PAUSE, |state| !state.closed);
+                state = paused.unwrap_or_else(PoisonError::into_inner).0;
+            }
             state.busy = false;
-            let told = match synced {
-                Ok(()) => committed,
-                Err(error) if state.closed => {
+            match refused {
+                Some((committed, error)) if state.closed => {
                     drop(state);
                     tell(committed, &Err(error));
                     continue;
                 }
-                Err(error) => {
+                Some((committed, error)) => {
                     state.distrusted = true;
                     let refused = committed.into_iter();
                     state
                         .refused
                         .extend(refused.map(|one| (one, error.clone())));
-                    Vec::new()
                 }
-            };
+                None => {}
+            }
             drop(state);
             nudge();
-            tell(told, &Ok(()));
         }
     }
 
@@ -142,7 +176,7 @@ impl Syncs {
 /// Tells everybody the same.
 pub(super) fn tell(pending: Vec<Pending>, what: &Result<(), SqliteError>) {
     for one in pending {
-        (one.tell)(what.clone());
+        one.tell.told(what.clone());
     }
 }
 

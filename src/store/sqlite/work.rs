@@ -8,6 +8,8 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
+use super::recent::Recent;
+use super::settle::last_place;
 use super::syncs::Syncs;
 use super::write::Desk;
 use super::writer::{Write, Writer};
@@ -55,10 +57,17 @@ pub(super) enum Taken<J> {
 struct State<J> {
     waiting: VecDeque<J>,
     workers: usize,
-    /// Something was taken, and its worker has not come back for more.
-    busy: bool,
+    /// Somebody waits for what waits here.
+    is_urgent: bool,
+    /// Workers that wait for something to do.
+    resting: usize,
+    /// They need not hurry.
+    has_time: bool,
     closed: bool,
 }
+
+/// With so much that waits a worker begins, though it has time.
+const MUCH: usize = 256;
 
 /// The workers for a file, which is up to date then, and their queues.
 pub(super) fn workers(path: &Path, settings: &SqliteSettings) -> Result<Staff, SqliteError> {
@@ -68,8 +77,10 @@ pub(super) fn workers(path: &Path, settings: &SqliteSettings) -> Result<Staff, S
     let syncs = Arc::new(Syncs::default());
     let connection = schema::open_writer(path, settings.file_bytes)?;
     let log = schema::log(&connection, path)?;
-    let desk = Desk::new(connection, settings.messages);
-    let writer = Writer::new(writes.clone(), syncs.clone(), desk);
+    let last = last_place(&connection)?;
+    let recent = Arc::new(Recent::after(last));
+    let desk = Desk::open(connection, settings.messages, last)?;
+    let writer = Writer::new(writes.clone(), syncs.clone(), recent.clone(), desk);
     let mut workers = vec![
         Worker(Kind::Writer(Box::new(writer))),
         Worker(Kind::Syncer(syncs, log, writes.clone())),
@@ -82,6 +93,7 @@ pub(super) fn workers(path: &Path, settings: &SqliteSettings) -> Result<Staff, S
         workers,
         writes,
         reads,
+        recent,
     })
 }
 
@@ -89,6 +101,7 @@ pub(super) struct Staff {
     pub(super) workers: Vec<Worker>,
     pub(super) writes: Arc<Queue<Write>>,
     pub(super) reads: Arc<Queue<Read>>,
+    pub(super) recent: Arc<Recent>,
 }
 
 impl Worker {
@@ -137,7 +150,9 @@ impl<J> Queue<J> {
         let state = State {
             waiting: VecDeque::new(),
             workers,
-            busy: false,
+            is_urgent: false,
+            resting: 0,
+            has_time: false,
             closed: false,
         };
         Self {
@@ -147,7 +162,17 @@ impl<J> Queue<J> {
         }
     }
 
+    /// Adds something that is wanted as soon as possible.
     pub(super) fn push(&self, job: J) -> Result<(), SqliteError> {
+        self.add(job, true)
+    }
+
+    /// Adds something that nobody waits for until it is done with more.
+    pub(super) fn push_for_later(&self, job: J) -> Result<(), SqliteError> {
+        self.add(job, false)
+    }
+
+    fn add(&self, job: J, is_urgent: bool) -> Result<(), SqliteError> {
         let mut state = self.lock();
         if state.closed {
             return Err(SqliteError::NoWorker);
@@ -156,15 +181,18 @@ impl<J> Queue<J> {
             return Err(SqliteError::Overloaded);
         }
         state.waiting.push_back(job);
+        state.is_urgent |= is_urgent;
+        let is_awaited = state.resting > 0 && state.is_wanted();
         drop(state);
-        self.filled.notify_one();
+        if is_awaited {
+            self.filled.notify_one();
+        }
         Ok(())
     }
 
-    /// Whether something waits or is being done. For queues of one worker.
-    pub(super) fn is_busy(&self) -> bool {
-        let state = self.lock();
-        state.busy || !state.waiting.is_empty()
+    /// How much waits.
+    pub(super) fn waiting(&self) -> usize {
+        self.lock().waiting.len()
     }
 
     /// Nothing more comes.
@@ -195,38 +223,41 @@ impl<J> Queue<J> {
     /// Waits for something, and takes at most so many; `None` if nothing more
     /// will come.
     fn take(&self, most: usize) -> Option<VecDeque<J>> {
-        match self.take_unless(most, false, || false) {
+        match self.take_unless(most, || false, || false) {
             Taken::Jobs(jobs) => Some(jobs),
             Taken::Nothing | Taken::Over => None,
         }
     }
 
-    /// The same for a worker that may have something else to do, and is told
-    /// so by a [`nudge`](Self::nudge). `busy`: it has not finished what it took.
+    /// The same for a worker that may have something else to do, or may have
+    /// time until much has come, and is told by a [`nudge`](Self::nudge) when
+    /// that changes.
     pub(super) fn take_unless(
         &self,
         most: usize,
-        busy: bool,
         has_other_work: impl Fn() -> bool,
+        has_time: impl Fn() -> bool,
     ) -> Taken<J> {
         let mut state = self.lock();
-        state.busy = busy;
         loop {
             if has_other_work() {
                 return Taken::Nothing;
             }
-            if most > 0 && !state.waiting.is_empty() {
+            state.has_time = has_time();
+            if most > 0 && state.is_wanted() {
                 break;
             }
             if state.closed && state.waiting.is_empty() {
                 return Taken::Over;
             }
+            state.resting += 1;
             let filled = self.filled.wait(state);
             state = filled.unwrap_or_else(PoisonError::into_inner);
+            state.resting -= 1;
         }
-        state.busy = true;
         let rest = state.waiting.len().min(most);
         let rest = state.waiting.split_off(rest);
+        state.is_urgent &= !rest.is_empty();
         Taken::Jobs(std::mem::replace(&mut state.waiting, rest))
     }
 
@@ -236,10 +267,51 @@ impl<J> Queue<J> {
     }
 }
 
+impl<J> State<J> {
+    /// Whether a worker is to take something now.
+    fn is_wanted(&self) -> bool {
+        let is_much = self.waiting.len() >= MUCH;
+        !self.waiting.is_empty() && (!self.has_time || self.is_urgent || is_much || self.closed)
+    }
+}
+
 impl<J> std::fmt::Debug for Queue<J> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Queue")
             .field("waiting", &self.lock().waiting.len())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_worker_that_has_time_takes_what_is_urgent_or_much_and_nothing_else() {
+        let taken = |queue: &Queue<usize>, has_time: bool| {
+            queue.lock().has_time = has_time;
+            let is_wanted = queue.lock().is_wanted();
+            if is_wanted {
+                let taken = queue.take_unless(usize::MAX, || false, || has_time);
+                assert!(matches!(taken, Taken::Jobs(jobs) if !jobs.is_empty()));
+                assert!(!queue.lock().is_wanted(), "nothing is left");
+            }
+            is_wanted
+        };
+        let queue = Queue::new(1_000, 1);
+        for number in 1..MUCH {
+            queue.push_for_later(number).expect("there is room");
+            assert!(!taken(&queue, true), "{number}");
+        }
+        queue.push_for_later(0).expect("there is room");
+        assert!(taken(&queue, true), "it is much");
+        queue.push_for_later(0).expect("there is room");
+        assert!(!taken(&queue, true), "it has begun anew");
+        queue.push(0).expect("there is room");
+        assert!(taken(&queue, true), "it is urgent");
+        queue.push_for_later(0).expect("there is room");
+        assert!(!taken(&queue, true), "what was urgent is done");
+        assert!(taken(&queue, false), "it has no time");
     }
 }

@@ -1,7 +1,6 @@
 //! What the one writer does, inside its transaction.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
 use std::fmt;
 
 use jid::BareJid;
@@ -11,6 +10,8 @@ use crate::archive::{ArchiveError, Direction, Position, Preferences, Row};
 use crate::stanza::Time;
 
 use super::error::Failed;
+use super::recent::{Doubt, is_random};
+use super::settle::{settle, settled};
 use super::{SqliteError, read};
 
 /// The writing connection, and what it knows by heart.
@@ -18,19 +19,35 @@ pub(super) struct Desk {
     connection: Connection,
     /// How many messages an archive may hold.
     quota: u64,
-    owners: HashMap<BareJid, Owner>,
+    /// What is known by heart of archives. It is forgotten only when nothing is
+    /// left to settle: what there is to know stands in the indexes then.
+    owners: HashMap<BareJid, i64>,
+    archives: HashMap<i64, Known>,
+    /// Whether what is known by heart may be wrong.
+    in_doubt: bool,
+    /// The newest place that was written to.
+    last: i64,
+    /// Messages that the indexes do not have yet.
+    unsettled: usize,
+    /// All up to this place is in the indexes.
+    settled: i64,
 }
 
 #[derive(Clone, Copy)]
-struct Owner {
-    number: i64,
-    messages: u64,
+struct Known {
+    /// How many messages the indexes have; asked for only when they grow.
+    messages: Option<u64>,
     /// The newest time in the archive.
     latest: i64,
 }
 
 /// Owners known by heart, at most; then they are looked up anew.
 const KNOWN: usize = 10_000;
+
+/// Messages that are written before the indexes are brought up to date, if
+/// nobody asks sooner. The more there are, the fewer pages are written for
+/// each; and the longer has to wait who asks next.
+const UNSETTLED: usize = 8_192;
 
 /// Messages, or archives, that one step of expiry looks at.
 const STEP: i64 = 1_000;
@@ -39,17 +56,43 @@ const STEP: i64 = 1_000;
 const SPENT: std::time::Duration = std::time::Duration::from_secs(30 * 24 * 3600);
 
 impl Desk {
-    pub(super) fn new(connection: Connection, quota: u64) -> Self {
-        connection.set_prepared_statement_cache_capacity(32);
-        Self {
+    /// Everything that was written before is settled.
+    pub(super) fn open(connection: Connection, quota: u64, last: i64) -> Result<Self, Failed> {
+        connection.set_prepared_statement_cache_capacity(64);
+        let mut desk = Self {
             connection,
             quota: quota.max(1),
             owners: HashMap::new(),
-        }
+            archives: HashMap::new(),
+            in_doubt: true,
+            last,
+            unsettled: 0,
+            settled: 0,
+        };
+        desk.begin()?;
+        desk.commit()?;
+        Ok(desk)
     }
 
     pub(super) fn begin(&mut self) -> Result<(), Failed> {
-        Ok(self.statement("BEGIN IMMEDIATE")?.execute(()).map(drop)?)
+        self.statement("BEGIN IMMEDIATE")?.execute(())?;
+        if self.in_doubt
+            && let Err(error) = self.learn_anew()
+        {
+            let _ = self.connection.execute_batch("ROLLBACK");
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn learn_anew(&mut self) -> Result<(), Failed> {
+        self.owners.clear();
+        self.archives.clear();
+        self.settled = settled(&self.connection)?;
+        self.unsettled = 1;
+        self.settle()?;
+        self.in_doubt = false;
+        Ok(())
     }
 
     /// Whether the transaction is still open: some errors end it.
@@ -60,74 +103,112 @@ impl Desk {
     /// Commits; if that fails, nothing of the transaction was done.
     pub(super) fn commit(&mut self) -> Result<(), Failed> {
         let committed = match self.is_open() {
-            true => self
-                .statement("COMMIT")
-                .and_then(|mut commit| Ok(commit.execute(())?)),
+            true => self.settle_if_much().and_then(|()| {
+                self.statement("COMMIT")?.execute(())?;
+                Ok(())
+            }),
             // What ended it has been told to whom it happened; this is for the rest.
             false => Err(SqliteError::Other("the transaction was rolled back".to_owned()).into()),
         };
         if committed.is_err() {
-            self.owners.clear();
+            self.in_doubt = true;
             if self.is_open() {
                 // If even this fails, the next `begin` tells.
                 let _ = self.connection.execute_batch("ROLLBACK");
             }
         }
-        committed.map(drop)
+        committed
     }
 
-    /// Puts a row at the end of its archive, unless it lies there already, and
-    /// drops the oldest that are too many. Returns where it lies, and whether
-    /// it is new.
-    pub(super) fn append(&mut self, row: &Row) -> Result<(Position, bool), ArchiveError> {
-        let owner = self.owner(&row.owner)?;
-        let (resource, outgoing) = (
-            row.with.resource().map(jid::ResourceRef::as_str),
-            row.direction == Direction::Outgoing,
-        );
-        let peer = row.with.to_bare();
-        let latest = owner.latest.max(row.at.micros());
-        let inserted = self
-            .statement(
-                "INSERT INTO message
-                 (owner, id, at, peer, resource, outgoing, type, message_id, stanza, latest)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
-                 ON CONFLICT (owner, id) DO NOTHING",
-            )?
-            .execute(params![
-                owner.number,
-                row.id,
-                row.at.micros(),
-                peer.as_str(),
-                resource,
-                outgoing,
-                read::type_number(row.type_),
-                row.message_id,
-                &*row.stanza,
-                latest,
-            ])
-            .map_err(Failed::from)?;
-        if inserted == 0 {
-            return match read::get(&self.connection, &row.owner, &row.id)? {
-                Some(there) if there.row == *row => Ok((there.position, false)),
-                _ => Err(taken(row)),
-            };
+    /// All up to this place is in the indexes, once what is open is committed.
+    pub(super) fn settled(&self) -> i64 {
+        self.settled
+    }
+
+    /// Brings the indexes up to date, and drops the oldest where an archive has
+    /// grown too large.
+    pub(super) fn settle(&mut self) -> Result<(), Failed> {
+        if self.unsettled == 0 {
+            return Ok(());
         }
-        let position = self.connection.last_insert_rowid();
-        if !is_random(&row.id) && self.is_spent(owner, &row.id)? {
-            self.statement("DELETE FROM message WHERE position = ?1")?
-                .execute([position])
-                .map_err(Failed::from)?;
+        // Until all of it is done.
+        let was_in_doubt = std::mem::replace(&mut self.in_doubt, true);
+        for (owner, grown) in settle(&self.connection, self.settled, self.last)? {
+            self.grow(owner, grown)?;
+        }
+        (self.unsettled, self.settled, self.in_doubt) = (0, self.last, was_in_doubt);
+        Ok(())
+    }
+
+    fn settle_if_much(&mut self) -> Result<(), Failed> {
+        match self.unsettled >= UNSETTLED || self.owners.len() >= KNOWN {
+            true => self.settle(),
+            false => Ok(()),
+        }?;
+        if self.owners.len() >= KNOWN {
+            self.owners.clear();
+            self.archives.clear();
+        }
+        Ok(())
+    }
+
+    /// Puts a row at this place, the end of its archive, unless it lies there
+    /// already. Returns where it lies, and whether it is new.
+    pub(super) fn append(
+        &mut self,
+        row: &Row,
+        place: i64,
+        doubt: Doubt,
+    ) -> Result<(Position, bool), ArchiveError> {
+        if doubt == Doubt::Likely {
+            self.settle()?;
+        }
+        let owner = self.owner(&row.owner)?;
+        if doubt != Doubt::None && read::get(&self.connection, &row.owner, &row.id)?.is_some() {
+            // It may be one of those that are too many.
+            self.settle()?;
+            match read::get(&self.connection, &row.owner, &row.id)? {
+                Some(there) if there.row == *row => return Ok((there.position, false)),
+                Some(_) => return Err(taken(row)),
+                None => {}
+            }
+        }
+        if doubt != Doubt::None && !is_random(&row.id) && self.is_spent(owner, &row.id)? {
             return Err(taken(row));
         }
-        let messages = owner.messages + 1;
-        if messages > self.quota {
-            self.drop_oldest(owner, messages - self.quota)?;
+        self.last = self.last.max(place);
+        let latest = self.latest(owner)?.max(row.at.micros());
+        // The first slash ends the bare JID (RFC 7622 §3.1).
+        let with = row.with.as_str();
+        let (peer, resource) = match with.split_once('/') {
+            Some((peer, resource)) => (peer, Some(resource)),
+            None => (with, None),
+        };
+        let outgoing = row.direction == Direction::Outgoing;
+        self.statement(
+            "INSERT INTO message
+             (position, owner, id, at, latest, peer, resource, outgoing, type, message_id, stanza)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        )?
+        .execute(params![
+            place,
+            owner,
+            row.id,
+            row.at.micros(),
+            latest,
+            peer,
+            resource,
+            outgoing,
+            read::type_number(row.type_),
+            row.message_id,
+            &*row.stanza,
+        ])
+        .map_err(Failed::from)?;
+        self.unsettled += 1;
+        if let Some(known) = self.archives.get_mut(&owner) {
+            known.latest = latest;
         }
-        if let Some(owner) = self.owners.get_mut(&row.owner) {
-            (owner.messages, owner.latest) = (messages.min(self.quota), latest);
-        }
-        Ok((Position(position.unsigned_abs()), true))
+        Ok((Position(place.unsigned_abs()), true))
     }
 
     /// Messages that were accepted and will not be kept go again; their IDs
@@ -147,8 +228,9 @@ impl Desk {
             self.statement("DELETE FROM message WHERE position = ?1")?
                 .execute([place])?;
         }
-        self.owners.clear();
-        self.commit()
+        self.commit()?;
+        self.in_doubt = true;
+        Ok(())
     }
 
     /// Puts the whole log into the database, and both on the disk.
@@ -168,10 +250,12 @@ impl Desk {
         id: &str,
         stanza: &[u8],
     ) -> Result<bool, Failed> {
+        self.settle()?;
         let replaced = self
             .statement(
-                "UPDATE message SET stanza = ?3
-                 WHERE owner = (SELECT number FROM owner WHERE jid = ?1) AND id = ?2",
+                "UPDATE message SET stanza = ?3 WHERE position =
+                 (SELECT position FROM by_id
+                  WHERE owner = (SELECT number FROM owner WHERE jid = ?1) AND id = ?2)",
             )?
             .execute(params![owner.as_str(), id, stanza])?;
         Ok(replaced > 0)
@@ -181,6 +265,7 @@ impl Desk {
     /// older from the old end of some archives, beginning with this one.
     /// Returns how many messages are gone, and with which archive to go on.
     pub(super) fn expire(&mut self, before: Time, from: i64) -> Result<(u64, Option<i64>), Failed> {
+        self.settle()?;
         let owners: Vec<i64> = self
             .statement("SELECT number FROM owner WHERE number >= ?1 ORDER BY number LIMIT ?2")?
             .query_map([from, STEP], |row| row.get(0))?
@@ -190,8 +275,9 @@ impl Desk {
             let young: Option<i64> = self
                 .statement(
                     "SELECT position FROM
-                         (SELECT position, at FROM message WHERE owner = ?1
-                          ORDER BY position LIMIT ?3)
+                         (SELECT place.position, at
+                          FROM by_owner AS place CROSS JOIN message USING (position)
+                          WHERE place.owner = ?1 ORDER BY place.position LIMIT ?3)
                      WHERE at >= ?2 ORDER BY position LIMIT 1",
                 )?
                 .query_row([*owner, before.micros(), left], |row| row.get(0))
@@ -224,7 +310,7 @@ impl Desk {
         owner: &BareJid,
         preferences: &Preferences,
     ) -> Result<(), Failed> {
-        let number = self.owner(owner)?.number;
+        let number = self.owner(owner)?;
         let xml = preferences.to_element().to_xml();
         self.statement("UPDATE owner SET preferences = ?2 WHERE number = ?1")?
             .execute(params![number, xml])?;
@@ -232,59 +318,74 @@ impl Desk {
     }
 
     pub(super) fn remove(&mut self, owner: &BareJid) -> Result<(), Failed> {
-        let number = self.owner(owner)?.number;
-        for table in ["message", "spent"] {
-            self.statement(&format!("DELETE FROM {table} WHERE owner = ?1"))?
-                .execute([number])?;
-        }
+        self.settle()?;
+        let number = self.owner(owner)?;
+        self.drop_until(number, i64::MAX)?;
+        self.statement("DELETE FROM spent WHERE owner = ?1")?
+            .execute([number])?;
         self.statement("DELETE FROM owner WHERE number = ?1")?
             .execute([number])?;
         self.owners.remove(owner);
+        self.archives.remove(&number);
         Ok(())
     }
 
-    fn owner(&mut self, jid: &BareJid) -> Result<Owner, Failed> {
-        if let Some(owner) = self.owners.get(jid) {
-            return Ok(*owner);
+    /// The number of an owner, who gets one if there is none.
+    fn owner(&mut self, jid: &BareJid) -> Result<i64, Failed> {
+        if let Some(number) = self.owners.get(jid) {
+            return Ok(*number);
         }
         self.statement("INSERT INTO owner (jid) VALUES (?1) ON CONFLICT DO NOTHING")?
             .execute([jid.as_str()])?;
         let number = self
             .statement("SELECT number FROM owner WHERE jid = ?1")?
             .query_row([jid.as_str()], |row| row.get(0))?;
-        let messages = self
-            .statement("SELECT count(*) FROM message WHERE owner = ?1")?
-            .query_row([number], |row| row.get(0))?;
+        self.owners.insert(jid.clone(), number);
+        Ok(number)
+    }
+
+    /// The newest time in an archive.
+    fn latest(&mut self, owner: i64) -> Result<i64, Failed> {
+        if let Some(known) = self.archives.get(&owner) {
+            return Ok(known.latest);
+        }
         let latest: Option<i64> = self
             .statement(
-                "SELECT latest FROM message WHERE owner = ?1 ORDER BY position DESC LIMIT 1",
+                "SELECT latest FROM by_owner WHERE owner = ?1 ORDER BY position DESC LIMIT 1",
             )?
-            .query_row([number], |row| row.get(0))
+            .query_row([owner], |row| row.get(0))
             .optional()?;
-        if self.owners.len() >= KNOWN {
-            self.owners.clear();
-        }
-        let owner = Owner {
-            number,
-            messages,
+        let known = Known {
+            messages: None,
             latest: latest.unwrap_or(i64::MIN),
         };
-        match self.owners.entry(jid.clone()) {
-            Slot::Vacant(slot) => Ok(*slot.insert(owner)),
-            Slot::Occupied(slot) => Ok(*slot.get()),
-        }
+        self.archives.insert(owner, known);
+        Ok(known.latest)
     }
 
-    fn is_spent(&self, owner: Owner, id: &str) -> Result<bool, Failed> {
+    fn is_spent(&self, owner: i64, id: &str) -> Result<bool, Failed> {
         Ok(self
             .statement("SELECT 1 FROM spent WHERE owner = ?1 AND id = ?2")?
-            .exists(params![owner.number, id])?)
+            .exists(params![owner, id])?)
     }
 
-    fn drop_oldest(&self, owner: Owner, many: u64) -> Result<(), Failed> {
-        let many = i64::try_from(many).unwrap_or(i64::MAX);
-        if let Some(young) = self.place(owner.number, many)? {
-            self.drop_until(owner.number, young)?;
+    /// An archive has grown; if it is too large now, the oldest go.
+    fn grow(&mut self, owner: i64, grown: u64) -> Result<(), Failed> {
+        let known = self.archives.get(&owner).and_then(|known| known.messages);
+        let messages = match known {
+            Some(messages) => messages + grown,
+            None => self
+                .statement("SELECT count(*) FROM by_owner WHERE owner = ?1")?
+                .query_row([owner], |row| row.get(0))?,
+        };
+        if messages > self.quota {
+            let many = i64::try_from(messages - self.quota).unwrap_or(i64::MAX);
+            if let Some(young) = self.place(owner, many)? {
+                self.drop_until(owner, young)?;
+            }
+        }
+        if let Some(known) = self.archives.get_mut(&owner) {
+            known.messages = Some(messages.min(self.quota));
         }
         Ok(())
     }
@@ -293,22 +394,17 @@ impl Desk {
     fn place(&self, owner: i64, many: i64) -> Result<Option<i64>, Failed> {
         Ok(self
             .statement(
-                "SELECT position FROM message WHERE owner = ?1 ORDER BY position LIMIT 1 OFFSET ?2",
+                "SELECT position FROM by_owner WHERE owner = ?1 ORDER BY position LIMIT 1 OFFSET ?2",
             )?
             .query_row([owner, many], |row| row.get(0))
             .optional()?)
     }
 
     /// So many messages of an owner are gone.
-    fn forget(&mut self, number: i64, gone: u64) {
-        if gone == 0 {
-            return;
-        }
-        #[expect(clippy::iter_over_hash_type, reason = "one of them is looked for")]
-        for owner in self.owners.values_mut() {
-            if owner.number == number {
-                owner.messages = owner.messages.saturating_sub(gone);
-            }
+    fn forget(&mut self, owner: i64, gone: u64) {
+        let known = self.archives.get_mut(&owner);
+        if let Some(messages) = known.and_then(|known| known.messages.as_mut()) {
+            *messages = messages.saturating_sub(gone);
         }
     }
 
@@ -317,11 +413,16 @@ impl Desk {
     fn drop_until(&self, owner: i64, position: i64) -> Result<u64, Failed> {
         self.statement(
             "INSERT OR IGNORE INTO spent SELECT owner, id, at FROM message
-             WHERE owner = ?1 AND position < ?2 AND substr(id, 1, 1) <> '-'",
+             WHERE position IN
+                 (SELECT position FROM by_owner WHERE owner = ?1 AND position < ?2)
+                 AND substr(id, 1, 1) <> '-'",
         )?
         .execute([owner, position])?;
         let gone = self
-            .statement("DELETE FROM message WHERE owner = ?1 AND position < ?2")?
+            .statement(
+                "DELETE FROM message WHERE position IN
+                 (SELECT position FROM by_owner WHERE owner = ?1 AND position < ?2)",
+            )?
             .execute([owner, position])?;
         Ok(gone as u64)
     }
@@ -341,11 +442,6 @@ impl fmt::Debug for Desk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Desk")
     }
-}
-
-/// An ID that the server made never comes a second time.
-fn is_random(id: &str) -> bool {
-    id.starts_with('-')
 }
 
 fn taken(row: &Row) -> ArchiveError {

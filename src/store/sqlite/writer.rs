@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::SqliteError;
+use super::recent::Recent;
 use super::syncs::{Pending, Syncs, tell};
 use super::work::{Queue, Taken};
 use super::write::Desk;
@@ -20,16 +21,26 @@ const BATCH: usize = 512;
 pub(super) struct Writer {
     queue: Arc<Queue<Write>>,
     syncs: Arc<Syncs>,
+    recent: Arc<Recent>,
     desk: Desk,
     /// What is in the open transaction.
     open: Vec<Pending>,
+    /// All up to this place is committed and in the indexes.
+    settled: i64,
 }
 
 impl Writer {
-    pub(super) fn new(queue: Arc<Queue<Write>>, syncs: Arc<Syncs>, desk: Desk) -> Self {
+    pub(super) fn new(
+        queue: Arc<Queue<Write>>,
+        syncs: Arc<Syncs>,
+        recent: Arc<Recent>,
+        desk: Desk,
+    ) -> Self {
         Self {
             queue,
             syncs,
+            recent,
+            settled: desk.settled(),
             desk,
             open: Vec::new(),
         }
@@ -44,7 +55,10 @@ impl Writer {
             let is_open = !self.open.is_empty();
             let may_commit = || is_open && self.syncs.is_idle() || self.syncs.has_refused();
             let most = BATCH.saturating_sub(self.open.len());
-            match self.queue.take_unless(most, is_open, may_commit) {
+            match self
+                .queue
+                .take_unless(most, may_commit, || !self.syncs.is_idle())
+            {
                 Taken::Jobs(batch) => self.write(batch),
                 Taken::Nothing => {}
                 Taken::Over => break self.commit(),
@@ -84,9 +98,17 @@ impl Writer {
             return;
         }
         let pending = std::mem::take(&mut self.open);
+        let settled = self.settled;
         match self.desk.commit() {
-            Ok(()) if pending.is_empty() => {}
-            Ok(()) => self.syncs.push(pending),
+            Ok(()) => {
+                self.settled = self.desk.settled();
+                if self.settled > settled {
+                    self.recent.settled(self.settled);
+                }
+                if !pending.is_empty() {
+                    self.syncs.push(pending);
+                }
+            }
             Err(error) => tell(pending, &Err(error.into())),
         }
     }
@@ -106,7 +128,7 @@ impl Writer {
         // have been told so.
         let _ = self.desk.take_back(places);
         for (one, error) in refused {
-            (one.tell)(Err(error));
+            one.tell.told(Err(error));
         }
     }
 }
@@ -136,7 +158,9 @@ mod tests {
     use jid::BareJid;
     use rusqlite::Connection;
 
+    use super::super::recent::Doubt;
     use super::super::schema;
+    use super::super::syncs::Then;
     use super::*;
     use crate::archive::{Direction, Row};
     use crate::stanza::Time;
@@ -157,8 +181,9 @@ mod tests {
             let connection = schema::open_writer(&file, None).expect("it opens");
             schema::log(&connection, &file).expect("there is a log");
             let (queue, syncs) = (Arc::new(Queue::new(100, 1)), Arc::new(Syncs::default()));
-            let desk = Desk::new(connection, 1_000);
-            let mut writer = Writer::new(queue.clone(), syncs.clone(), desk);
+            let desk = Desk::open(connection, 1_000, 0).expect("a new file");
+            let recent = Arc::new(Recent::after(0));
+            let mut writer = Writer::new(queue.clone(), syncs.clone(), recent, desk);
             let (disk, done) = channel();
             let done = Mutex::new(done);
             let nudged = queue.clone();
@@ -183,13 +208,15 @@ mod tests {
             let (accept, accepted) = channel();
             let (tell, told) = channel();
             let job: Write = Box::new(move |desk| {
-                let placed = desk.expect("a transaction").append(&row(number));
+                let place = i64::try_from(number).expect("few") + 1;
+                let desk = desk.expect("a transaction");
+                let placed = desk.append(&row(number), place, Doubt::Maybe);
                 let (place, _) = placed.expect("it is appended");
                 let _ = accept.send(());
                 Some(Pending {
-                    tell: Box::new(move |synced| {
+                    tell: Then::Call(Box::new(move |synced| {
                         let _ = tell.send(synced);
-                    }),
+                    })),
                     place: Some(place),
                 })
             });
