@@ -59,6 +59,27 @@ fn one_message_that_was_taken_begins_the_count_anew() {
 }
 
 #[test]
+fn whoever_has_been_in_the_room_begins_the_count_anew() {
+    let house = House::new();
+    let alice = house.alice("1");
+    house
+        .mail
+        .refuse(StanzaError::new(Condition::ServiceUnavailable));
+    for number in 0..2 {
+        house.says(&format!("m{number}"));
+    }
+    alice.joins("tea@muc.example/Alice");
+    alice.send(xml!("<presence type='unavailable' to='{ROOM}/Alice'/>"));
+    alice.take_all();
+    house.bob.take_all();
+    for number in 2..6 {
+        house.says(&format!("m{number}"));
+    }
+    assert_eq!(house.forwarded(), ["m0", "m1", "m2", "m3", "m4"]);
+    house.finish();
+}
+
+#[test]
 fn an_account_that_is_not_there_ends_it_at_once() {
     for condition in [
         Condition::ItemNotFound,

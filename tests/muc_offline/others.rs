@@ -14,7 +14,7 @@ use tower_xmpp::muc_offline::{
 use tower_xmpp::stanza::{Condition, Stanza, Time};
 use tower_xmpp::store::MemoryRegistrations;
 
-use super::house::ROOM;
+use super::house::{ROOM, submit};
 
 const ALICE: &str = "alice@a.example";
 
@@ -101,4 +101,27 @@ fn what_another_layer_has_spoken_for_is_left_alone() {
 #[test]
 fn what_is_refused_further_in_wakes_nobody() {
     assert_eq!(comes_to(false, Reach::Rfc, true).1, 0);
+}
+
+#[test]
+fn only_the_session_that_asked_learns_from_the_answer() {
+    let (room, alice): (BareJid, BareJid) = (ROOM.parse().unwrap(), ALICE.parse().unwrap());
+    for (session, known) in [("desk", 0), ("phone", 1)] {
+        let store = Arc::new(MemoryRegistrations::default());
+        let account = MucOfflineAccount::open(store.clone(), AccountLimits::default());
+        let bottom = |_: Envelope| async { Ok::<_, Infallible>(Outcome::of(Original::Routed)) };
+        let mut stack = Shell::of(block_on(account).unwrap()).layer(service_fn(bottom));
+        let mut passes = |route: Route, stanza: Stanza| {
+            let envelope = Envelope::stanza(Time::EPOCH, route, stanza);
+            let Ok(_) = block_on(stack.call(envelope));
+        };
+        let phone = alice.with_resource_str("phone").unwrap();
+        let request = Stanza::parse(submit("Alice", Some("1")).as_bytes()).unwrap();
+        let request = request.with_from(phone.clone());
+        passes(Route::FromSession(phone), request);
+        let answer = Stanza::iq("result".into(), "r").with_from(room.clone());
+        let answer = answer.with_to(alice.with_resource_str(session).unwrap());
+        passes(Route::ToAccount(alice.clone()), answer);
+        assert_eq!(block_on(store.all()).unwrap().len(), known, "{session}");
+    }
 }
