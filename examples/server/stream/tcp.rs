@@ -32,7 +32,7 @@ impl Entry {
     pub async fn serve(self, socket: TcpStream, counted: Counted) {
         // Nothing is gained by waiting: the queue has coalesced what it could.
         let _ = socket.set_nodelay(true);
-        let mut terms = Terms {
+        let terms = Terms {
             tls: match (&self.tls, self.is_tls_required) {
                 (None, _) => Tls::Done,
                 (Some(_), false) => Tls::Offered,
@@ -44,31 +44,36 @@ impl Entry {
         };
         let (read, write) = socket.into_split();
         let mut inlet = Box::new(Inlet::new(read, terms.entrance.limits()));
-        // Boxed, so that a stream that was secured is not kept room for.
+        // Boxed, here and below: a stream has room for what it is now, neither for
+        // what it was before it was secured nor for what it may become.
         let before = Box::pin(serve(&terms, &mut *inlet, Outlet(write))).await;
         let (Some(outlet), Some(tls)) = (before, self.tls) else {
             return;
         };
         // RFC 6120 §5.4.3.3: what the client said too early is not taken for
         // something that it said in secret.
-        let Ok(socket) = inlet.into_inner().reunite(outlet.0) else {
-            return;
-        };
-        let limit = terms.entrance.limits().login_timeout;
-        let secured = tokio::select! {
-            secured = Box::pin(timeout(limit, tls.accept(socket))) => secured,
-            () = terms.entrance.shutting_down() => return,
-        };
-        let socket = match secured {
-            Ok(Ok(socket)) => socket,
-            Ok(Err(error)) => return info!(%error, "TLS handshake failed"),
-            Err(_) => return info!("TLS handshake timed out"),
-        };
-        terms.tls = Tls::Done;
-        let (read, write) = tokio::io::split(socket);
-        let mut inlet = Box::new(Inlet::new(read, terms.entrance.limits()));
-        Box::pin(serve(&terms, &mut *inlet, Outlet(write))).await;
+        if let Ok(socket) = inlet.into_inner().reunite(outlet.0) {
+            Box::pin(serve_secured(terms, tls, socket)).await;
+        }
     }
+}
+
+/// The same connection, once its client begins to speak TLS.
+async fn serve_secured(mut terms: Terms, tls: TlsAcceptor, socket: TcpStream) {
+    let limit = terms.entrance.limits().login_timeout;
+    let secured = tokio::select! {
+        secured = Box::pin(timeout(limit, tls.accept(socket))) => secured,
+        () = terms.entrance.shutting_down() => return,
+    };
+    let socket = match secured {
+        Ok(Ok(socket)) => socket,
+        Ok(Err(error)) => return info!(%error, "TLS handshake failed"),
+        Err(_) => return info!("TLS handshake timed out"),
+    };
+    terms.tls = Tls::Done;
+    let (read, write) = tokio::io::split(socket);
+    let mut inlet = Box::new(Inlet::new(read, terms.entrance.limits()));
+    Box::pin(serve(&terms, &mut *inlet, Outlet(write))).await;
 }
 
 /// The writing half of a connection that carries bytes.

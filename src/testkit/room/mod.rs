@@ -59,7 +59,8 @@
 //!    stays as it was but for what only a room may say: `<x/>` of `muc#user`,
 //!    `occupant-id`, a `stanza-id` or a `delay` in the room's name.
 //! 6. **Real JIDs** are shown to moderators, and to all in a non-anonymous
-//!    room, which says so with 100 (§4.2).
+//!    room, which says so with 100 (§4.2). Rooms where not even owners see them
+//!    are not among those that the XEP's form offers, so that 174 is never said.
 //! 7. **An error from an occupant** that says that nobody is there ends its
 //!    session with 333 (§11.1). Other errors about private messages go back
 //!    to their sender.

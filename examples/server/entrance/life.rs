@@ -1,38 +1,23 @@
-//! The one way in. Whatever a client connection, of whatever kind, has to say
-//! enters the stack here.
+//! How sessions begin, go on in another stream, wait for their client, and end.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jid::{BareJid, FullJid, Jid};
-use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
-use tower_xmpp::archive::Archive;
-use tower_xmpp::flow::{Emit, End, Envelope, Event, Route};
-use tower_xmpp::host::{Conductor, Handled, Ticket, expire};
+use tower_xmpp::flow::{End, Event};
+use tower_xmpp::host::{Handled, expire};
 use tower_xmpp::stanza::{Condition, Element, Stanza, Type, ns};
 use tracing::{info, warn};
 
-use super::accounts::Accounts;
-use super::clock::now;
-use super::options::Limits;
-use super::random;
-use super::services::offline::Position;
-use super::session::{NotResumed, Rest, Session};
-use super::sessions::{Found, NotAdded};
-use super::site::Site;
-use super::stream::acks::{self, Acks, Claim};
-use super::stream::queue::{Cut, Queue};
-use super::stream::sasl2::{Enable, Token};
-use super::stream::{Fault, Resumption};
-
-pub struct Entrance {
-    site: Arc<Site>,
-    conductor: Conductor,
-    archive: Option<Arc<Archive>>,
-    limits: Limits,
-    shutdown: watch::Receiver<bool>,
-}
+use super::super::clock::now;
+use super::super::session::{NotResumed, Rest, Session};
+use super::super::sessions::{Found, NotAdded};
+use super::super::stream::queue::{Cut, Queue};
+use super::super::stream::sasl2::{Enable, Token};
+use super::super::stream::{Fault, Resumption};
+use super::Entrance;
 
 /// What a new session is to be.
 pub struct Birth {
@@ -79,41 +64,6 @@ pub enum Failed {
 }
 
 impl Entrance {
-    pub fn new(
-        site: Arc<Site>,
-        conductor: Conductor,
-        archive: Option<Arc<Archive>>,
-        limits: Limits,
-        shutdown: watch::Receiver<bool>,
-    ) -> Self {
-        Self {
-            site,
-            conductor,
-            archive,
-            limits,
-            shutdown,
-        }
-    }
-
-    pub fn accounts(&self) -> Arc<Accounts> {
-        self.site.accounts.clone()
-    }
-
-    pub fn limits(&self) -> &Limits {
-        &self.limits
-    }
-
-    /// Whether accounts have archives.
-    pub fn has_archives(&self) -> bool {
-        self.archive.is_some()
-    }
-
-    /// Resolves when the server is about to end.
-    pub async fn shutting_down(&self) {
-        // An error means that whoever would tell us is gone.
-        let _ = self.shutdown.clone().wait_for(|is_over| *is_over).await;
-    }
-
     /// A client has bound a resource; `greet` tells it so, and what belongs to
     /// the session. If another client had the resource, the new one wins
     /// (RFC 6120 §7.7.2.2): the old one may be a connection that nobody knows
@@ -152,31 +102,6 @@ impl Entrance {
         let inside = self.about_archive(&session, &birth.about_archive).await;
         session.greet(|| greet(&(enabled.unwrap_or_default() + &inside)));
         Ok(Seat { session, handled })
-    }
-
-    /// From now on what is archived reaches the session as well, so whatever
-    /// came before it is found in the archive, up to the end that is told here
-    /// (XEP-0386 §3.2). What is just on its way may be both, under one ID.
-    async fn about_archive(&self, session: &Session, wish: &AboutArchive) -> String {
-        let mut told = String::new();
-        let Some(archive) = &self.archive else {
-            return told;
-        };
-        if let Some(Token { previous }) = &wish.token {
-            let token = archive.give_token(session.jid(), previous.as_deref());
-            let token = Element::new("token", ns::ARCHIVE_ID).with_text(&token);
-            told.push_str(&token.to_xml());
-        }
-        if wish.ends {
-            let account = session.jid().to_bare();
-            // An archive that cannot be read now costs the client a question.
-            match timeout(LOOK, archive.metadata(&account)).await {
-                Ok(Ok(metadata)) => told.push_str(&metadata.to_xml()),
-                Ok(Err(error)) => warn!(%error, "the archive's ends are not known"),
-                Err(_) => warn!("the archive's ends are not known in time"),
-            }
-        }
-        told
     }
 
     /// A client is back and would like to go on with its session (XEP-0198
@@ -221,49 +146,6 @@ impl Entrance {
         })
     }
 
-    /// A client wants stream management for its session (XEP-0198 §3). What
-    /// it sent before is not counted.
-    pub fn enable(&self, session: &Arc<Session>, handled: &mut Handled, wish: Enable) {
-        let (acks, answer) = self.acks(wish);
-        let id = acks.claim().map(|claim| claim.id.clone());
-        *handled = Handled::new();
-        if session.enable(acks, &answer)
-            && let Some(id) = id
-        {
-            self.site.sessions.may_resume(id, session);
-        }
-    }
-
-    /// A session says something; the ticket tells when it is handled.
-    pub fn say(&self, session: &Session, stanza: Stanza) -> Ticket {
-        let route = Route::FromSession(session.jid().clone());
-        let envelope = Envelope::stanza(now(), route, stanza);
-        self.conductor.enter(envelope)
-    }
-
-    /// A client acknowledges what it got (XEP-0198 §4).
-    pub async fn acknowledged(&self, session: &Session, h: u32) -> Result<(), Fault> {
-        self.arrived(session.acknowledged(h)?).await;
-        Ok(())
-    }
-
-    /// A client says whether it is looked at (XEP-0352).
-    pub async fn looked_at(&self, session: &Session, is_active: bool) {
-        session.looked_at(is_active);
-        let session = session.jid().clone();
-        self.hear(match is_active {
-            true => Event::ClientActive { session },
-            false => Event::ClientInactive { session },
-        })
-        .await;
-    }
-
-    /// The server itself says something to a session.
-    pub fn tell(&self, session: &Session, stanza: Stanza) {
-        let emit = Emit::copy(session.jid().clone(), stanza);
-        self.conductor.carry_out(now(), vec![emit]);
-    }
-
     /// A session has lost its stream. It waits for its client to come back,
     /// if it may and the client has asked for that; else it is over.
     pub async fn leave(&self, seat: Seat, how: End, may_resume: bool) {
@@ -292,29 +174,6 @@ impl Entrance {
                 self.end(&session, End::Expired).await;
             }
         }
-    }
-
-    /// How many sessions there are, and how many of them wait for their
-    /// client.
-    pub fn sessions(&self) -> (usize, usize) {
-        let all = self.site.sessions.all();
-        let waiting = all.iter().filter(|session| session.is_hibernating());
-        (all.len(), waiting.count())
-    }
-
-    /// How many chat rooms there are.
-    pub fn rooms(&self) -> usize {
-        self.site.rooms.count()
-    }
-
-    /// Tells the layers, and what waits for its time, that time passes.
-    pub async fn tick(&self) {
-        let (at, mut arrived) = (now(), vec![]);
-        for session in self.site.sessions.all() {
-            arrived.extend(session.tick(at));
-        }
-        self.arrived(arrived).await;
-        self.hear(Event::Tick).await;
     }
 
     /// Ends those, too, whose clients might still have come back: the server
@@ -363,37 +222,29 @@ impl Entrance {
             .await;
     }
 
-    /// What waited for an account has arrived, and waits no more.
-    async fn arrived(&self, positions: Vec<Position>) {
-        if positions.is_empty() {
-            return;
+    /// From now on what is archived reaches the session as well, so whatever
+    /// came before it is found in the archive, up to the end that is told here
+    /// (XEP-0386 §3.2). What is just on its way may be both, under one ID.
+    async fn about_archive(&self, session: &Session, wish: &AboutArchive) -> String {
+        let mut told = String::new();
+        let Some(archive) = &self.archive else {
+            return told;
+        };
+        if let Some(Token { previous }) = &wish.token {
+            let token = archive.give_token(session.jid(), previous.as_deref());
+            let token = Element::new("token", ns::ARCHIVE_ID).with_text(&token);
+            told.push_str(&token.to_xml());
         }
-        if let Err(error) = self.site.offline.forget(positions).await {
-            warn!(%error, "offline messages not removed, they will be sent again");
+        if wish.ends {
+            let account = session.jid().to_bare();
+            // An archive that cannot be read now costs the client a question.
+            match timeout(LOOK, archive.metadata(&account)).await {
+                Ok(Ok(metadata)) => told.push_str(&metadata.to_xml()),
+                Ok(Err(error)) => warn!(%error, "the archive's ends are not known"),
+                Err(_) => warn!("the archive's ends are not known in time"),
+            }
         }
-    }
-
-    /// Something happened without a stanza.
-    pub async fn hear(&self, event: Event) {
-        // What became of it is logged where passes end, in the site.
-        let _ = self.enter(event).await;
-    }
-
-    fn enter(&self, event: Event) -> Ticket {
-        self.conductor.enter(Envelope::event(now(), event))
-    }
-
-    /// Stream management as a client wishes it, and what it is told.
-    fn acks(&self, wish: Enable) -> (Acks, String) {
-        let most = self.limits.resume_timeout;
-        let claim = wish.resume.then(|| Claim {
-            id: random::id(),
-            lasts: wish
-                .max
-                .map_or(most, |max| most.min(Duration::from_secs(max))),
-        });
-        let told = acks::enabled(claim.as_ref());
-        (Acks::new(claim, self.limits.max_queue), told)
+        told
     }
 }
 
