@@ -94,10 +94,10 @@ const CASES: &[(u8, &str, &str)] = &[
     (18, CARBONS, "an_invitation_reaches_every_session_once"),
     (
         19,
-        CARBONS,
+        SWITCHING,
         "enabling_twice_and_disabling_twice_gives_four_results",
     ),
-    (20, CARBONS, "nobody_switches_carbons_of_somebody_else"),
+    (20, SWITCHING, "nobody_switches_carbons_of_somebody_else"),
     (21, HERE, "who_asks_too_late_is_told_and_gets_what_it_got"),
     (
         22,
@@ -106,7 +106,7 @@ const CASES: &[(u8, &str, &str)] = &[
     ),
     (
         23,
-        CARBONS,
+        SWITCHING,
         "carbons_switched_on_while_binding_copy_the_first_message_after_it",
     ),
     (
@@ -137,12 +137,12 @@ const CASES: &[(u8, &str, &str)] = &[
     (29, CSI, "a_resumed_client_is_active_and_gets_what_waited"),
     (
         30,
-        CARBONS,
+        SWITCHING,
         "the_copies_of_a_session_that_expires_are_forgotten",
     ),
     (
         31,
-        CARBONS,
+        SWITCHING,
         "the_chat_of_a_session_that_expires_goes_to_another_exactly_once",
     ),
     (
@@ -174,6 +174,7 @@ const CASES: &[(u8, &str, &str)] = &[
 
 const HERE: &str = include_str!("cases.rs");
 const CARBONS: &str = include_str!("carbons.rs");
+const SWITCHING: &str = include_str!("switching.rs");
 const MODES: &str = include_str!("modes.rs");
 const CSI: &str = include_str!("../csi.rs");
 

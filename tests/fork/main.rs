@@ -5,6 +5,7 @@ mod cases;
 mod fates;
 mod modes;
 mod property;
+mod switching;
 
 use tower_xmpp::fork::ForkLayer;
 use tower_xmpp::testkit::{Session, World, xml};
