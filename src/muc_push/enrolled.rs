@@ -18,6 +18,15 @@ pub(super) struct Enrolled {
     number: u64,
 }
 
+/// The turn of a seat: what is asked in it counts until the seat has another.
+#[derive(Clone, Debug)]
+pub(super) struct Turn {
+    pub(super) account: BareJid,
+    pub(super) room: BareJid,
+    /// No two turns have the same.
+    number: u64,
+}
+
 #[derive(Debug)]
 struct Seat {
     /// What the room was told, or is to be.
@@ -31,7 +40,7 @@ struct Seat {
 ///            self-presence           tick             answer
 ///  Entering ───────────────► Due ──────────► Asked ──────────► Settled
 ///     ▲                                        │                  │
-///     └───────────── no answer, error: wait ───┘                  │
+///     ├───────────── no answer, error: wait ───┤                  │
 ///     └───────────────────── the account joins again ─────────────┘
 /// ```
 #[derive(Debug, PartialEq, Eq)]
@@ -40,8 +49,8 @@ enum Stage {
     Entering,
     /// It waits for its turn, under this number.
     Due(u64),
-    /// The room has been asked, or told.
-    Asked,
+    /// The room has been asked, or told, in the turn of this number.
+    Asked(u64),
     /// It is registered, or the room does not offer it.
     Settled,
 }
@@ -67,13 +76,9 @@ impl Enrolled {
         self.count += usize::from(seats.insert(kept.room, seat).is_none());
     }
 
-    /// The account joins, maybe again: what the room knew may be lost.
+    /// The account joins, maybe again: what the room knew may be lost, and what
+    /// it has been asked does not count any more.
     pub(super) fn joins(&mut self, account: &BareJid, room: &BareJid) {
-        self.turn_back(account, room);
-    }
-
-    /// The room has not answered as hoped; the next occasion will do.
-    pub(super) fn turn_back(&mut self, account: &BareJid, room: &BareJid) {
         if let Some(seat) = self.seat(account, room)
             && !matches!(seat.stage, Stage::Due(_))
         {
@@ -103,23 +108,41 @@ impl Enrolled {
     }
 
     /// Whose turn it is now, with the node if the room has been told one.
-    pub(super) fn take_due(&mut self) -> Vec<(BareJid, BareJid, Option<String>)> {
+    pub(super) fn take_due(&mut self) -> Vec<(Turn, Option<String>)> {
         let mut taken = Vec::new();
         while taken.len() < self.limits.per_tick
-            && let Some((_, (account, room))) = self.due.pop_first()
+            && let Some((number, (account, room))) = self.due.pop_first()
         {
             let node = self.seat(&account, &room).and_then(|seat| {
-                seat.stage = Stage::Asked;
+                seat.stage = Stage::Asked(number);
                 seat.node.clone()
             });
-            taken.push((account, room, node));
+            let turn = Turn {
+                account,
+                room,
+                number,
+            };
+            taken.push((turn, node));
         }
         taken
     }
 
-    /// The room is told this node. Says whether the account still sits there.
-    pub(super) fn told(&mut self, account: &BareJid, room: &BareJid, node: &str) -> bool {
-        let Some(seat) = self.seat(account, room) else {
+    /// Whether an answer from this turn counts: the account still sits there,
+    /// and has not joined again since.
+    pub(super) fn awaits(&mut self, turn: &Turn) -> bool {
+        self.asked(turn).is_some()
+    }
+
+    /// The room has not answered as hoped; the next occasion will do.
+    pub(super) fn turn_back(&mut self, turn: &Turn) {
+        if let Some(seat) = self.asked(turn) {
+            seat.stage = Stage::Entering;
+        }
+    }
+
+    /// The room is told this node, if its answer still counts. Says so.
+    pub(super) fn told(&mut self, turn: &Turn, node: &str) -> bool {
+        let Some(seat) = self.asked(turn) else {
             return false;
         };
         seat.node = Some(node.to_owned());
@@ -127,20 +150,19 @@ impl Enrolled {
     }
 
     /// The room notifies the account from now on.
-    pub(super) fn settle(&mut self, account: &BareJid, room: &BareJid) {
-        if let Some(seat) = self.seat(account, room)
-            && seat.stage == Stage::Asked
-        {
+    pub(super) fn settle(&mut self, turn: &Turn) {
+        if let Some(seat) = self.asked(turn) {
             seat.stage = Stage::Settled;
         }
     }
 
     /// The room does not, and need not be asked before the account joins
     /// again. Returns what was kept of it.
-    pub(super) fn refused(&mut self, account: &BareJid, room: &BareJid) -> Option<Target> {
-        self.settle(account, room);
-        let node = self.seat(account, room)?.node.take()?;
-        Some(target(account, room, Some(node)))
+    pub(super) fn refused(&mut self, turn: &Turn) -> Option<Target> {
+        let seat = self.asked(turn)?;
+        seat.stage = Stage::Settled;
+        let node = seat.node.take()?;
+        Some(target(&turn.account, &turn.room, Some(node)))
     }
 
     /// Whether the room was told this node.
@@ -170,6 +192,12 @@ impl Enrolled {
         seats.map(|(room, _)| room.clone()).collect()
     }
 
+    /// The seat, if this is the turn in which the room was asked last.
+    fn asked(&mut self, turn: &Turn) -> Option<&mut Seat> {
+        let seat = self.seat(&turn.account, &turn.room)?;
+        (seat.stage == Stage::Asked(turn.number)).then_some(seat)
+    }
+
     fn seat(&mut self, account: &BareJid, room: &BareJid) -> Option<&mut Seat> {
         self.accounts.get_mut(account)?.get_mut(room)
     }
@@ -188,6 +216,8 @@ pub(super) fn target(account: &BareJid, room: &BareJid, node: Option<String>) ->
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -203,6 +233,8 @@ mod tests {
         ) {
             let limits = AccountLimits { total: 4, per_tick: 2 };
             let mut enrolled = Enrolled::new(limits);
+            // Whom the room may still answer.
+            let mut open: Vec<Turn> = Vec::new();
             for (step, account, room) in steps {
                 let (account, room) = (jid("a", account), jid("r", room));
                 match step {
@@ -216,12 +248,21 @@ mod tests {
                     4 => {
                         let due = enrolled.take_due();
                         prop_assert!(due.len() <= limits.per_tick);
-                        for (account, room, _) in due {
-                            prop_assert!(enrolled.told(&account, &room, "node"));
+                        open.extend(due.into_iter().map(|(turn, _)| turn));
+                    }
+                    _ => {
+                        if let Some(turn) = open.pop() {
+                            let counts = enrolled.awaits(&turn);
+                            prop_assert_eq!(enrolled.told(&turn, "node"), counts);
+                            enrolled.settle(&turn);
+                            prop_assert!(!enrolled.awaits(&turn));
                         }
                     }
-                    _ => enrolled.settle(&account, &room),
                 }
+                // Of all questions about one seat at most one counts.
+                let counting: Vec<_> = open.iter().filter(|turn| enrolled.awaits(turn)).collect();
+                let seats: BTreeSet<_> = counting.iter().map(|it| (&it.account, &it.room)).collect();
+                prop_assert_eq!(counting.len(), seats.len());
                 let seats = enrolled.accounts.values().flatten();
                 let stages: Vec<_> = seats.map(|(_, seat)| &seat.stage).collect();
                 let due = stages.iter().filter(|stage| matches!(stage, Stage::Due(_)));

@@ -73,7 +73,8 @@
 //! 10. **The account registers itself** once it is in a room: it asks whether the
 //!     room offers `urn:xmpp:push:0`, and if so, has its bare JID notified, under
 //!     an unguessable node that is durable before the request leaves. Again
-//!     whenever it joins again. [`AccountLimits::per_tick`] rooms at each
+//!     whenever it joins again, and then nothing that was asked before
+//!     counts any more. [`AccountLimits::per_tick`] rooms at each
 //!     [`Tick`](crate::flow::Event::Tick).
 //! 11. **A notification for the account** is answered for it: with a result,
 //!     first, and then with a self-ping (XEP-0410), however many come meanwhile;

@@ -2,6 +2,7 @@
 
 mod account;
 mod answering;
+mod asked_again;
 mod client;
 mod house;
 mod lost_seat;
