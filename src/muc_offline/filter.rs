@@ -20,8 +20,10 @@ use crate::stanza::{Condition, ElementRef, Stanza, ns};
 /// 1. What is not listed does not wake: the list is of the rooms "for which
 ///    notifications should be sent", and clients leave out what they muted.
 /// 2. `mentioned` wakes if the nick stands in the body as words of its own, in
-///    whatever case. What is encrypted mentions nobody, as far as a server can
-///    tell.
+///    whatever case. Where a script has no spaces between words, or hangs
+///    particles on names (Chinese, Japanese, Korean, Thai and their
+///    neighbours), it wakes wherever it stands: rather once too often than not.
+///    What is encrypted mentions nobody, as far as a server can tell.
 /// 3. A room without a JID or with a word for `allow` that is not defined,
 ///    `mentioned` without a nick, or more than [`PushFilter::MOST`] rooms are a
 ///    `bad-request`: whoever is not understood would be woken by too much, or
@@ -117,11 +119,38 @@ impl Wake {
 
 /// Whether the words stand in the text, and not as part of others.
 fn has_words(text: &str, words: &str) -> bool {
-    let goes_on = |next: Option<char>| next.is_some_and(char::is_alphanumeric);
+    let (first, last) = (words.chars().next(), words.chars().next_back());
     text.match_indices(words).any(|(at, found)| {
         let (before, after) = (&text[..at], &text[at + found.len()..]);
-        !goes_on(before.chars().next_back()) && !goes_on(after.chars().next())
+        !goes_on(first, before.chars().next_back()) && !goes_on(last, after.chars().next())
     })
+}
+
+/// Whether a word whose edge this is goes on with what stands beside it.
+fn goes_on(edge: Option<char>, beside: Option<char>) -> bool {
+    beside.is_some_and(char::is_alphanumeric)
+        && ![edge, beside].into_iter().flatten().any(is_unspaced)
+}
+
+/// Whether a script is written without spaces, or without them between a name
+/// and its particles, so that nobody can tell by the characters where a word
+/// ends. By whole blocks of Unicode, whose punctuation ends words anyway.
+fn is_unspaced(character: char) -> bool {
+    matches!(character,
+        '\u{0E00}'..='\u{0EFF}' // Thai, Lao
+        | '\u{1000}'..='\u{109F}' // Myanmar
+        | '\u{1100}'..='\u{11FF}' // Hangul
+        | '\u{1780}'..='\u{17FF}' // Khmer
+        | '\u{2E80}'..='\u{31FF}' // kana, Bopomofo, Hangul, radicals
+        | '\u{3400}'..='\u{4DBF}' // ideographs
+        | '\u{4E00}'..='\u{9FFF}' // ideographs
+        | '\u{A960}'..='\u{A97F}' // Hangul
+        | '\u{AC00}'..='\u{D7FF}' // Hangul
+        | '\u{F900}'..='\u{FAFF}' // ideographs
+        | '\u{FF66}'..='\u{FFDC}' // kana and Hangul, half as wide
+        | '\u{1B000}'..='\u{1B16F}' // kana
+        | '\u{20000}'..='\u{3FFFF}' // ideographs
+    )
 }
 
 #[cfg(test)]
@@ -180,11 +209,24 @@ mod tests {
             ("Al", "@al, tea?", true),
             ("Al", "AL", true),
             ("Al", "also", false),
+            ("Al", "Also", false),
             ("Al", "royal", false),
             ("Al", "royal al", true),
             ("Zoë K.", "dear zoë k.!", true),
             ("Zoë", "zoëy", false),
             ("李", "李，茶？", true),
+            // Without spaces nobody can tell where a word ends.
+            ("李", "李你好", true),
+            ("李", "你好李先生", true),
+            ("李", "tea李tea", true),
+            ("李", "你好", false),
+            ("Al", "你好Al喝茶吗", true),
+            ("Al", "你好Also", false),
+            ("さくら", "さくらさん、お茶？", true),
+            ("민수", "민수는", true),
+            ("สมชาย", "สวัสดีสมชายครับ", true),
+            // Neighbours of theirs that have spaces.
+            ("Αλ", "Αλς", false),
         ] {
             let wakes = decided(&nick(name), "tea", body).wakes();
             assert_eq!(wakes, is_mentioned, "{name}: {body}");
