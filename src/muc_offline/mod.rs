@@ -29,7 +29,8 @@
 //! 6. **What ends it**, looked at when a message is sent: a ban, the loss of
 //!    affiliation (and with it a room that becomes members-only), `<remove/>`, a
 //!    form that says no, the room's destruction. A kick (307) pauses it until
-//!    the account has been in the room again.
+//!    the account has been in the room again; to unregister and register anew
+//!    does not end the pause, a ban that is lifted does.
 //! 7. **Bounces** ([`bounce`]) are taken in: the room would take their sender for an
 //!    occupant. Servers that may not take such messages (RFC 6121 §8.5.2.1.1)
 //!    refuse them: three in a row end the registration. `item-not-found` and the
@@ -102,6 +103,8 @@
 //!   which refuses it.
 //! * What the account's side knows again are the last 65,536 messages of all
 //!   accounts together, and none from before a restart.
+//! * Who was kicked and has unregistered is kept in mind until it enters, is banned,
+//!   or the room ends, takes a place within [`Limits`], and is forgotten by a restart.
 //! * A bounce is matched with the room's last 128 forwarded messages by its id.
 //!
 //! # Example
@@ -165,7 +168,7 @@ pub use rules::{Bounce, Decision, Settings, Skip, Why, bounce, decide};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Registrants per room; one more is refused with `resource-constraint`.
+    /// Registrants per room, with those who were kicked and unregistered; one more is refused with `resource-constraint`.
     /// Default 10,000.
     pub per_room: usize,
     /// Registrants of all rooms together. Default 1,000,000.

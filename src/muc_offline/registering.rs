@@ -107,7 +107,7 @@ impl MucOfflineRoom {
             }
             Ask::Register(Some(true)) => {
                 // Rule 6: who was kicked has to come back, and not only to ask again.
-                let paused = self.rooms().paused(&room, &account).unwrap_or(false);
+                let paused = self.rooms().was_kicked(&room, &account);
                 let mut registration = Registration::new(room, account);
                 registration.paused = paused;
                 self.keep(registration).await

@@ -8,7 +8,8 @@ use crate::flow::{Affiliation, Away, Snapshot};
 
 use super::rules::Bounce;
 
-/// The registrants of one room, sorted by address.
+/// The registrants of one room, sorted by address, and who unregistered while
+/// it was paused: whoever is kicked cannot undo that by registering anew.
 #[derive(Debug, Default)]
 pub(super) struct Registrants {
     /// What is forwarded shares it.
@@ -21,15 +22,26 @@ pub(super) struct Registrants {
 
 #[derive(Debug, Default)]
 pub(super) struct Registrant {
-    /// It was kicked, and has not been back.
-    pub(super) paused: bool,
+    standing: Standing,
     /// How often in a row its server refused, and the number of the newest
     /// message that it refused.
     refusals: u32,
     refused: u64,
 }
 
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Standing {
+    /// What it misses is forwarded.
+    #[default]
+    InForce,
+    /// It was kicked, and has not been back.
+    Paused,
+    /// It was kicked, has not been back, and is not registered any more.
+    Kicked,
+}
+
 impl Registrants {
+    /// How many places are taken.
     pub(super) fn len(&self) -> usize {
         self.states.len()
     }
@@ -50,8 +62,12 @@ impl Registrants {
 
     /// Says whether it is new.
     pub(super) fn put(&mut self, account: &BareJid, paused: bool) -> bool {
+        let standing = match paused {
+            true => Standing::Paused,
+            false => Standing::InForce,
+        };
         let registrant = Registrant {
-            paused,
+            standing,
             ..Registrant::default()
         };
         self.away = None;
@@ -68,8 +84,26 @@ impl Registrants {
         }
     }
 
-    /// Says whether it was there.
+    /// Ends a registration, and keeps in mind who was kicked. Says whether its
+    /// place is free.
     pub(super) fn remove(&mut self, account: &BareJid) -> bool {
+        match self.get_mut(account) {
+            Some(registrant) if registrant.was_kicked() => {
+                registrant.standing = Standing::Kicked;
+                false
+            }
+            _ => self.free(account),
+        }
+    }
+
+    /// Who was kicked and is not registered need not be kept in mind any more.
+    /// Says whether its place is free.
+    pub(super) fn forgive(&mut self, account: &BareJid) -> bool {
+        let registrant = self.get(account);
+        registrant.is_some_and(|it| it.standing == Standing::Kicked) && self.free(account)
+    }
+
+    fn free(&mut self, account: &BareJid) -> bool {
         let Ok(place) = self.addresses.binary_search(account) else {
             return false;
         };
@@ -97,7 +131,7 @@ impl Registrants {
             let occupant = next(&mut occupants, account, |occupant| occupant);
             let member = next(&mut members, account, |member| &member.jid);
             let is_member = member.is_some_and(|it| it.affiliation >= Affiliation::Member);
-            if is_member && occupant.is_none() && !state.paused {
+            if is_member && occupant.is_none() && state.is_in_force() {
                 places.push(place);
             }
         }
@@ -112,6 +146,21 @@ impl Registrants {
 }
 
 impl Registrant {
+    /// What it misses is forwarded.
+    pub(super) fn is_in_force(&self) -> bool {
+        self.standing == Standing::InForce
+    }
+
+    /// It is registered, in force or paused.
+    pub(super) fn is_registered(&self) -> bool {
+        self.standing != Standing::Kicked
+    }
+
+    /// It was kicked and has not been back, registered or not.
+    pub(super) fn was_kicked(&self) -> bool {
+        self.standing != Standing::InForce
+    }
+
     /// The account has been in the room.
     pub(super) fn entered(&mut self) {
         self.refusals = 0;

@@ -143,8 +143,16 @@ impl Feature for MucOfflineRoom {
             Event::AffiliationChanged {
                 room,
                 user,
-                affiliation: Affiliation::Outcast | Affiliation::None,
-            } if self.rooms().paused(&room, &user).is_some() => self.forget(&room, &user).await?,
+                affiliation: affiliation @ (Affiliation::Outcast | Affiliation::None),
+            } => {
+                if self.rooms().paused(&room, &user).is_some() {
+                    self.forget(&room, &user).await?;
+                }
+                // A ban is more than a kick, and so is its end.
+                if affiliation == Affiliation::Outcast {
+                    self.forgive(&room, &user);
+                }
+            }
             Event::OccupantKicked { room, user } => self.pause(&room, &user, true).await?,
             Event::RoomDestroyed { room } => self.forget_room(&room).await?,
             Event::Tick => {
@@ -219,6 +227,7 @@ impl MucOfflineRoom {
     async fn entered(&self, room: &BareJid, to: &Jid) -> Result<(), RegistrationError> {
         let account = to.to_bare();
         self.rooms().entered(room, &account);
+        self.forgive(room, &account);
         self.pause(room, &account, false).await
     }
 
@@ -263,14 +272,23 @@ impl MucOfflineRoom {
         room: &BareJid,
         account: &BareJid,
     ) -> Result<(), RegistrationError> {
-        let (was_last, was_there) = self.rooms().remove(room, account);
-        if was_last {
+        let gone = self.rooms().remove(room, account);
+        self.unknow(room, account, gone);
+        self.store.remove(room, account).await
+    }
+
+    fn forgive(&self, room: &BareJid, account: &BareJid) {
+        let gone = self.rooms().forgive(room, account);
+        self.unknow(room, account, gone);
+    }
+
+    fn unknow(&self, room: &BareJid, account: &BareJid, (room_gone, account_gone): (bool, bool)) {
+        if room_gone {
             self.known.remove(room.as_str());
         }
-        if was_there {
+        if account_gone {
             self.known.remove(account.as_str());
         }
-        self.store.remove(room, account).await
     }
 
     async fn forget_room(&self, room: &BareJid) -> Result<(), RegistrationError> {

@@ -11,7 +11,7 @@ use jid::{BareJid, Jid};
 use crate::flow::{Away, Snapshot};
 use crate::stanza::{Stanza, Time};
 
-use super::registrants::Registrants;
+use super::registrants::{Registrant, Registrants};
 use super::rules::Bounce;
 use super::{Limits, Registration};
 
@@ -20,13 +20,14 @@ use super::{Limits, Registration};
 pub(super) struct Rooms {
     limits: Limits,
     rooms: HashMap<BareJid, Room>,
+    /// Places that are taken in all.
     registrants: usize,
     /// Rooms in which messages wait, and how many there are in all.
     paced: BTreeSet<BareJid>,
     waiting: usize,
 }
 
-/// One room; none is without registrants.
+/// One room; in none are all places free.
 #[derive(Debug, Default)]
 struct Room {
     registrants: Registrants,
@@ -99,22 +100,36 @@ impl Rooms {
         (is_first, is_new)
     }
 
-    /// Forgets a registration. Returns whether it was the room's last, and
-    /// whether it was there.
+    /// Ends a registration; that of who was kicked leaves a trace, which takes
+    /// its place. Returns whether the room, and whether the account, is gone
+    /// from here.
     pub(super) fn remove(&mut self, room: &BareJid, account: &BareJid) -> (bool, bool) {
+        self.frees(room, |registrants| registrants.remove(account))
+    }
+
+    /// The account may register as if it had never been kicked. Returns the same.
+    pub(super) fn forgive(&mut self, room: &BareJid, account: &BareJid) -> (bool, bool) {
+        self.frees(room, |registrants| registrants.forgive(account))
+    }
+
+    fn frees(
+        &mut self,
+        room: &BareJid,
+        frees: impl FnOnce(&mut Registrants) -> bool,
+    ) -> (bool, bool) {
         let Some(found) = self.rooms.get_mut(room) else {
             return (false, false);
         };
-        let was_there = found.registrants.remove(account);
-        self.registrants -= usize::from(was_there);
+        let is_free = frees(&mut found.registrants);
+        self.registrants -= usize::from(is_free);
         let was_last = found.registrants.is_empty();
         if was_last {
             self.remove_room(room);
         }
-        (was_last, was_there)
+        (was_last, is_free)
     }
 
-    /// Forgets a room. Returns who was registered with it.
+    /// Forgets a room. Returns who had a place in it.
     pub(super) fn remove_room(&mut self, room: &BareJid) -> Vec<BareJid> {
         let Some(gone) = self.rooms.remove(room) else {
             return Vec::new();
@@ -128,7 +143,15 @@ impl Rooms {
     /// Whether the account is registered, and if so, whether it is paused.
     pub(super) fn paused(&self, room: &BareJid, account: &BareJid) -> Option<bool> {
         let registrant = self.rooms.get(room)?.registrants.get(account)?;
-        Some(registrant.paused)
+        let is_registered = registrant.is_registered();
+        is_registered.then(|| registrant.was_kicked())
+    }
+
+    /// Whether the account was kicked and has not been back, registered or not.
+    pub(super) fn was_kicked(&self, room: &BareJid, account: &BareJid) -> bool {
+        let room = self.rooms.get(room);
+        let registrant = room.and_then(|room| room.registrants.get(account));
+        registrant.is_some_and(Registrant::was_kicked)
     }
 
     /// The account has entered the room: whatever went wrong before is over.
@@ -199,7 +222,7 @@ impl Rooms {
                 };
                 front.next += 1;
                 let registrant = room.registrants.get(to);
-                if registrant.is_some_and(|registrant| !registrant.paused) {
+                if registrant.is_some_and(Registrant::is_in_force) {
                     let stanza = front.stanza.clone().with_to(to.clone());
                     due.push((address.clone(), to.clone(), stanza));
                     allowance -= 1;
@@ -235,7 +258,8 @@ impl Rooms {
         let Some(number) = forwarded.map(|forwarded| forwarded.number) else {
             return Bounced::NotOurs;
         };
-        let Some(registrant) = room.registrants.get_mut(account) else {
+        let registrant = room.registrants.get_mut(account);
+        let Some(registrant) = registrant.filter(|it| it.is_registered()) else {
             // Late: the registration has ended meanwhile.
             return Bounced::Noted;
         };
@@ -245,7 +269,7 @@ impl Rooms {
         }
     }
 
-    /// How many registrations there are.
+    /// How many places are taken.
     #[cfg(test)]
     pub(super) fn registrants(&self) -> usize {
         self.registrants

@@ -114,7 +114,7 @@ proptest! {
 
     #[test]
     fn whatever_happens_the_state_stays_within_its_bounds(
-        steps in prop::collection::vec((0..6usize, 0..6usize), 0..200),
+        steps in prop::collection::vec((0..8usize, 0..6usize), 0..200),
     ) {
         let limits = Limits { per_room: 3, total: 3, copies: 1, waiting: 2, refusals: 2 };
         let mut rooms = Rooms::new(limits);
@@ -135,6 +135,14 @@ proptest! {
                 5 => {
                     now = now + std::time::Duration::from_secs(3);
                     prop_assert!(rooms.due(now).len() <= 1);
+                }
+                6 if rooms.paused(&room(), &account).is_some() => {
+                    let mut registration = Registration::new(room(), account);
+                    registration.paused = true;
+                    rooms.put(&registration);
+                }
+                7 => {
+                    rooms.forgive(&room(), &account);
                 }
                 _ => {}
             }

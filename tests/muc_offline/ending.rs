@@ -1,8 +1,10 @@
 //! What ends it, and what pauses it.
 
-use tower_xmpp::testkit::xml;
+use tower_xmpp::muc_offline::{Limits, Settings};
+use tower_xmpp::stanza::Condition;
+use tower_xmpp::testkit::{Session, xml};
 
-use super::house::{House, ROOM, submit};
+use super::house::{GET, House, ROOM, query, refused, shown, submit};
 
 #[test]
 fn who_is_banned_gets_nothing_more_and_its_nick_is_free() {
@@ -67,6 +69,96 @@ fn a_kick_pauses_it_until_the_account_has_been_back() {
     alice.take_all();
     house.says("m2");
     assert_eq!(house.forwarded(), ["m2"]);
+    house.finish();
+}
+
+/// Alice, registered, has joined and been kicked.
+fn kicked(house: &House) -> Session {
+    let alice = house.alice("1");
+    alice.joins("tea@muc.example/Alice");
+    house.bob.expect("<presence/>");
+    house.sets("<item nick='Alice' role='none'/>");
+    alice.take_all();
+    assert!(house.registrations()[0].paused);
+    alice
+}
+
+#[test]
+fn whoever_is_kicked_unregisters_and_registers_again_is_still_paused() {
+    for end in [submit("Alice", Some("0")), query("<remove/>")] {
+        let house = House::new();
+        let alice = kicked(&house);
+        alice.asks(&end);
+        assert_eq!(house.registrations(), []);
+        house.says("m1");
+        alice.asks(submit("Alice", Some("1")));
+        assert!(house.registrations()[0].paused);
+        house.says("m2");
+        // Nor in two steps, with the form in between.
+        alice.asks(&end);
+        alice.asks(submit("Alice", None));
+        alice.send(xml!("{GET}"));
+        alice.expect(shown("0"));
+        alice.asks(submit("Alice", Some("1")));
+        house.says("m3");
+        assert_eq!(house.forwarded(), [""; 0], "{end}");
+        alice.joins("tea@muc.example/Alice");
+        alice.send(xml!("<presence type='unavailable' to='{ROOM}/Alice'/>"));
+        house.bob.take_all();
+        alice.take_all();
+        house.says("m4");
+        assert_eq!(house.forwarded(), ["m4"], "{end}");
+        house.finish();
+    }
+}
+
+#[test]
+fn whoever_is_kicked_and_has_been_back_unregistered_begins_anew() {
+    let house = House::new();
+    let alice = kicked(&house);
+    alice.asks(query("<remove/>"));
+    alice.joins("tea@muc.example/Alice");
+    alice.send(xml!("<presence type='unavailable' to='{ROOM}/Alice'/>"));
+    house.bob.take_all();
+    alice.take_all();
+    alice.asks(submit("Alice", Some("1")));
+    assert!(!house.registrations()[0].paused);
+    house.says("m1");
+    assert_eq!(house.forwarded(), ["m1"]);
+    house.finish();
+}
+
+#[test]
+fn a_ban_that_is_lifted_ends_the_pause_as_well() {
+    let house = House::new();
+    let alice = kicked(&house);
+    house.sets("<item affiliation='outcast' jid='alice@a.example'/>");
+    house.sets("<item affiliation='none' jid='alice@a.example'/>");
+    alice.asks(submit("Alice", Some("1")));
+    assert!(!house.registrations()[0].paused);
+    house.says("m1");
+    assert_eq!(house.forwarded(), ["m1"]);
+    alice.take_all();
+    house.finish();
+}
+
+#[test]
+fn who_was_kicked_and_unregistered_keeps_its_place_until_it_is_forgiven() {
+    let mut limits = Limits::default();
+    limits.per_room = 1;
+    let house = House::with(Settings::default(), limits);
+    let alice = kicked(&house);
+    alice.asks(query("<remove/>"));
+    let carol = house.w.session("carol@a.example/x");
+    carol.send(submit("Carol", Some("1")));
+    carol.expect(refused(Condition::ResourceConstraint));
+    // She herself may.
+    alice.asks(submit("Alice", Some("1")));
+    alice.asks(query("<remove/>"));
+    house.sets("<item affiliation='outcast' jid='alice@a.example'/>");
+    carol.asks(submit("Carol", Some("1")));
+    assert_eq!(house.registrations().len(), 1);
+    alice.take_all();
     house.finish();
 }
 
