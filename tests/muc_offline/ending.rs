@@ -88,14 +88,14 @@ fn whoever_is_kicked_unregisters_and_registers_again_is_still_paused() {
     for end in [submit("Alice", Some("0")), query("<remove/>")] {
         let house = House::new();
         let alice = kicked(&house);
-        alice.asks(&end);
+        alice.asks(end.as_str());
         assert_eq!(house.registrations(), []);
         house.says("m1");
         alice.asks(submit("Alice", Some("1")));
         assert!(house.registrations()[0].paused);
         house.says("m2");
         // Nor in two steps, with the form in between.
-        alice.asks(&end);
+        alice.asks(end.as_str());
         alice.asks(submit("Alice", None));
         alice.send(xml!("{GET}"));
         alice.expect(shown("0"));
