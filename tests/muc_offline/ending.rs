@@ -134,6 +134,8 @@ fn a_ban_that_is_lifted_ends_the_pause_as_well() {
     let alice = kicked(&house);
     house.sets("<item affiliation='outcast' jid='alice@a.example'/>");
     house.sets("<item affiliation='none' jid='alice@a.example'/>");
+    house.w.settle();
+    alice.take_all();
     alice.asks(submit("Alice", Some("1")));
     assert!(!house.registrations()[0].paused);
     house.says("m1");

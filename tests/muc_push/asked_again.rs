@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use async_trait::async_trait;
 use futures::executor::block_on;
-use jid::{BareJid, FullJid};
+use jid::{BareJid, FullJid, Jid};
 use tower::{Layer, Service, service_fn};
 use tower_xmpp::flow::{Emit, Envelope, Event, Occupancy, Original, Outcome, Route, Seats};
 use tower_xmpp::muc_push::{MucPushAccountLayer, Targets};
@@ -50,7 +50,8 @@ fn joins<S>(stack: &mut S) -> Stanza
 where
     S: Service<Envelope, Response = Outcome, Error = Infallible>,
 {
-    let (alice, seat) = (alice(), format!("{ROOM}/Alice").parse().unwrap());
+    let alice = alice();
+    let seat: Jid = format!("{ROOM}/Alice").parse().unwrap();
     let join = "<presence><x xmlns='http://jabber.org/protocol/muc'/></presence>";
     let join = parse(join).with_from(alice.clone()).with_to(seat);
     let shown = parse(&format!(
