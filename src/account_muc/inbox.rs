@@ -17,8 +17,6 @@ pub(super) enum Wish {
     /// A bookmark has been published as it was: the account is to be there, if
     /// it is not, and stays as it is, if it is.
     Again(Bookmark),
-    /// A bookmark wants the account to stay, if it is there.
-    Stay,
     /// The account is to leave: a bookmark was retracted, or the host says so.
     Leave,
 }

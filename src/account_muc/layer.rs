@@ -265,31 +265,25 @@ impl AccountMuc {
     /// The account may come into a room again from which it was kept: it does,
     /// if a bookmark wants it there.
     pub(super) async fn readmitted(&self, account: &BareJid, room: &BareJid) -> Result<(), Fault> {
-        self.look_up(account, room, Wish::Again).await
+        if let Some(bookmark) = self.autojoin(account, room).await? {
+            let (account, room) = (account.clone(), room.clone());
+            let again = Wish::Again(bookmark);
+            self.inbox.push_unless_waiting(account, room, again);
+        }
+        Ok(())
     }
 
-    /// A session takes the account into a room: if a bookmark wants it there, it
-    /// does not leave with the session.
-    pub(super) async fn taken_in(&self, account: &BareJid, room: &BareJid) -> Result<(), Fault> {
-        self.look_up(account, room, |_| Wish::Stay).await
-    }
-
-    async fn look_up(
+    /// The bookmark that wants the account in a room.
+    pub(super) async fn autojoin(
         &self,
         account: &BareJid,
         room: &BareJid,
-        wish: impl FnOnce(Bookmark) -> Wish,
-    ) -> Result<(), Fault> {
+    ) -> Result<Option<Bookmark>, Fault> {
         let Some(bookmarks) = &self.bookmarks else {
-            return Ok(());
+            return Ok(None);
         };
         let all = bookmarks.list(account).await?;
-        let wanted = all.into_iter().find(|it| it.autojoin && it.room == *room);
-        if let Some(bookmark) = wanted {
-            self.inbox
-                .push_unless_waiting(account.clone(), room.clone(), wish(bookmark));
-        }
-        Ok(())
+        Ok(all.into_iter().find(|it| it.autojoin && it.room == *room))
     }
 
     /// Does what bookmarks and the host wanted since the last tick.
@@ -304,7 +298,7 @@ impl AccountMuc {
                 Wish::Again(Bookmark {
                     autojoin: false, ..
                 }) => Done::default(),
-                Wish::Again(_) | Wish::Stay => {
+                Wish::Again(_) => {
                     let staying = self.desk.visit(at, &account, &room, Machine::is_wanted);
                     staying.await.done
                 }

@@ -92,11 +92,19 @@ impl AccountMuc {
             Sent::Nothing => Seated::default(),
             Sent::Join(join) => {
                 let room = join.occupant.clone();
-                if !self.desk.table.known(account, &room.to_bare()) {
-                    bookmarked = self.taken_in(account, &room.to_bare()).await;
-                }
+                // If a bookmark wants the account there, it does not leave with
+                // the session that takes it there.
+                let looked_up = match self.desk.table.known(account, &room.to_bare()) {
+                    true => Ok(None),
+                    false => self.autojoin(account, &room.to_bare()).await,
+                };
+                let is_wanted = matches!(looked_up, Ok(Some(_)));
+                bookmarked = looked_up.map(drop);
                 self.desk
                     .take_over(at, account, &room, |machine, turn| {
+                        if is_wanted {
+                            machine.is_wanted(turn);
+                        }
                         machine.join(turn, *join);
                     })
                     .await

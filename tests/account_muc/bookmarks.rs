@@ -47,6 +47,14 @@ impl Shelf {
         }
     }
 
+    /// It is there, with autojoin, and nobody is told.
+    fn keeps_already(&self) {
+        let mut bookmark = Bookmark::new(ROOM.parse().unwrap());
+        (bookmark.autojoin, bookmark.nick) = (true, Some("Alice".to_owned()));
+        let room = bookmark.room.clone();
+        self.kept.lock().unwrap().insert(room, bookmark);
+    }
+
     fn retract(&self) {
         let (account, room) = (alice(), ROOM.parse().unwrap());
         self.kept.lock().unwrap().remove(&room);
@@ -148,6 +156,45 @@ fn a_bookmark_keeps_the_account_where_a_session_has_taken_it_again() {
     );
     bob.take_all();
     house.w.finish();
+}
+
+#[test]
+fn a_bookmark_keeps_the_account_where_a_session_stays_for_no_more_than_a_moment() {
+    let (house, shelf) = house();
+    let bob = house.bob();
+    let [phone] = house.alice(["phone"]);
+    house.w.advance(TICK);
+    shelf.keeps_already();
+    phone.joins(ALICE);
+    phone.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
+    phone.expect(gone(ALICE, &[110]));
+    house.w.advance(TICK);
+    assert_eq!(
+        house.seats(),
+        ["Alice alice@a.example", "Bob bob@b.example/x"]
+    );
+    bob.take_all();
+    house.w.finish();
+}
+
+#[test]
+fn a_bookmark_published_again_after_a_join_that_was_refused_is_obeyed() {
+    let shelf = Arc::new(Shelf::default());
+    let given = shelf.clone();
+    let house = House::of(World::new(), |feature| feature.bookmarks(given));
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    house.w.advance(TICK);
+    shelf.keeps_already();
+    phone.send(join(ALICE));
+    let asked = room.expect_join();
+    room.refuses("presence", &asked["id"], "cancel", "conflict");
+    phone.expect(error("presence", ALICE, "join", "conflict"));
+    // All within a tick.
+    shelf.publish_again();
+    house.w.advance(TICK);
+    room.expect_join();
+    house.w.abandon();
 }
 
 #[test]

@@ -35,10 +35,10 @@ impl Machine {
         }
     }
 
-    /// A bookmark wants the account where it is.
+    /// A bookmark wants the account where it is, or where a session takes it now.
     pub(crate) fn is_wanted(&mut self, turn: &mut Turn<'_>) {
-        let is_there = !matches!(self.phase, Phase::Out | Phase::Leaving(_));
-        if is_there && !std::mem::replace(&mut self.autojoin, true) {
+        let changed = !std::mem::replace(&mut self.autojoin, true);
+        if changed && self.is_known() {
             self.wants_out = false;
             turn.store();
         }
