@@ -117,6 +117,8 @@
 //! * What somebody says before the room has sent its subject reaches newcomers
 //!   behind history and subject (§7.1), as a copy that bears no ID of the
 //!   account's own archive.
+//! * History that a room does not mark as such (§7.2.13) counts as said just now,
+//!   whenever the account joins.
 //! * From a room that shows the account before the others, newcomers hear in that
 //!   order, too.
 //! * Of MUC2 only joining and parting are spoken, as of the draft of May 2026

@@ -325,6 +325,40 @@ fn a_room_that_does_not_say_goodbye_is_left_all_the_same() {
 }
 
 #[test]
+fn a_goodbye_that_is_answered_after_all_takes_the_next_join_from_nobody() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    phone.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
+    phone.expect(gone(ALICE, &[110]));
+    room.alice.expect("<presence type='unavailable'/>");
+    house.w.advance(Duration::from_secs(65));
+    phone.send(join(ALICE));
+    room.expect_join();
+    room.alice.send(shows_gone("none", &[110], ""));
+    phone.expect_nothing();
+    room.alice.send(shows("none", "participant", &[110]));
+    phone.expect(presence(ALICE, &[110]));
+    house.w.finish();
+}
+
+#[test]
+fn a_removal_that_has_a_reason_ends_a_join_at_once() {
+    for (codes, inside) in [(&[110, 307][..], ""), (&[110], "<destroy/>")] {
+        let house = House::without_rooms(|_| {});
+        let room = Room::new(&house);
+        let [phone] = house.alice(["phone"]);
+        phone.send(join(ALICE));
+        room.expect_join();
+        room.alice.send(shows_gone("none", codes, inside));
+        phone.expect(gone(ALICE, codes));
+        assert!(house.kept().is_empty(), "{codes:?} {inside}");
+        house.w.finish();
+    }
+}
+
+#[test]
 fn what_is_said_in_a_room_that_was_left_is_refused_as_for_any_account() {
     let house = House::without_rooms(|_| {});
     let room = Room::new(&house);

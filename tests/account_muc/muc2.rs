@@ -14,7 +14,7 @@ use tower_xmpp::testkit::{Faulty, World, xml};
 use super::house::{
     ALICE, House, Overheard, error, gone, join, pam, presence, restarted, subject, talk, talked,
 };
-use super::scripted::{NO_SUBJECT, shows};
+use super::scripted::{NO_SUBJECT, shows, shows_gone};
 
 const BOB: &str = "room@muc.example/Bob";
 const ALICIA: &str = "room@muc.example/Alicia";
@@ -192,6 +192,39 @@ fn a_room_that_answers_and_shows_nobody_is_joined_by_presence_as_well() {
     alicia.expect("<presence from='alice@a.example' type='unavailable'/>");
     assert_eq!(overheard.with(Kind::Iq, "part", ns::MUC2).len(), 1);
     assert!(house.kept().is_empty());
+    house.w.finish();
+}
+
+#[test]
+fn a_room_that_answers_one_goodbye_late_takes_the_next_join_from_nobody() {
+    let house = House::without_rooms(|_| {});
+    let overheard = Overheard::default();
+    let draft = overheard.and(|asked| {
+        let asks = |name: &str| asked.child(name, ns::MUC2).map(|_| asked.reply());
+        speaks_muc2(asked).or(asks("join")).or(asks("part"))
+    });
+    house.w.host("muc.example", draft);
+    let alice = house.w.bind(ALICE);
+    let [phone, desk] = house.alice(["phone", "desk"]);
+    phone.send(xml!("{}", pam(JOIN, "j")));
+    house.w.settle();
+    alice.send(shows("none", "participant", &[110]));
+    phone.expect(presence(ALICE, &[110]));
+    phone.expect("<iq type='result' id='j'/>");
+    phone.send(xml!("<presence to='{ALICE}' type='unavailable'/>"));
+    phone.expect(gone(ALICE, &[110]));
+    alice.expect("<presence from='alice@a.example' type='unavailable'/>");
+    assert_eq!(overheard.with(Kind::Iq, "part", ns::MUC2).len(), 1);
+    // The part is answered, the presence not yet.
+    desk.send(join(ALICE));
+    alice.expect(
+        "<presence from='alice@a.example'><x xmlns='http://jabber.org/protocol/muc'/></presence>",
+    );
+    alice.send(shows_gone("none", &[110], ""));
+    desk.expect_nothing();
+    alice.send(shows("none", "participant", &[110]));
+    desk.expect(presence(ALICE, &[110]));
+    assert_eq!(house.kept()[0].state, SeatState::Joined);
     house.w.finish();
 }
 

@@ -210,3 +210,75 @@ fn history_that_comes_after_something_live_tells_what_is_not_known_and_no_more()
     phone.expect(history("Bob", "two"));
     house.w.finish();
 }
+
+/// The subject of a room that has none.
+fn no_subject() -> Stanza {
+    let xml = "<message to='alice@a.example' type='groupchat'><subject/></message>";
+    Stanza::parse(xml.as_bytes()).expect("a message")
+}
+
+/// Bob sets the subject.
+fn sets_subject(room: &Room) {
+    room.bob.send(xml!(
+        "<message to='alice@a.example' type='groupchat'><subject>tea</subject></message>"
+    ));
+}
+
+const TEA: &str = "<message type='groupchat'><subject>tea</subject></message>";
+const TICK: Duration = Duration::from_secs(5);
+
+#[test]
+fn history_that_does_not_say_so_makes_nobody_join_again() {
+    let (house, room) = scene();
+    let phone = comes_back(&house, &room);
+    let [desk] = house.alice(["desk"]);
+    desk.send(join(ALICE));
+    room.bob.send(shows("member", "participant", &[]));
+    room.alice.send(shows("none", "participant", &[110]));
+    // The room has not stamped it.
+    room.bob.send(says("m1", "one"));
+    room.alice.send(no_subject());
+    phone.expect(talked("Bob", "m1", "one"));
+    desk.expect(presence(BOB, &[]));
+    desk.expect(presence(ALICE, &[110]));
+    desk.expect(NO_SUBJECT);
+    desk.expect(talked("Bob", "m1", "one"));
+    house.w.advance(TICK);
+    room.alice.expect_nothing();
+    house.w.finish();
+}
+
+#[test]
+fn a_subject_that_is_set_to_what_it_is_makes_nobody_join_again() {
+    let (house, room) = scene();
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    house.w.advance(Duration::from_secs(60));
+    for _ in 0..2 {
+        sets_subject(&room);
+        phone.expect(TEA);
+        house.w.advance(TICK);
+        room.alice.expect_nothing();
+    }
+    house.w.finish();
+}
+
+#[test]
+fn a_room_that_takes_what_we_show_for_a_join_is_joined_again() {
+    let (house, room) = scene();
+    let [phone] = house.alice(["phone"]);
+    room.lets_in(&phone);
+    house.w.advance(Duration::from_secs(60));
+    phone.send(xml!("<presence to='{ALICE}'><show>dnd</show></presence>"));
+    room.alice.expect("<presence><show>dnd</show></presence>");
+    // It has begun anew, and Bob is not there any more.
+    room.alice.send(shows("none", "participant", &[110]));
+    room.alice.send(no_subject());
+    phone.expect(NO_SUBJECT);
+    house.w.advance(TICK);
+    room.expect_join();
+    room.alice.send(shows("none", "participant", &[110]));
+    room.alice.send(no_subject());
+    phone.expect(gone(BOB, &[]));
+    house.w.finish();
+}

@@ -18,6 +18,8 @@ impl Machine {
         let Phase::Joining(joining) = std::mem::replace(&mut self.phase, settling) else {
             return;
         };
+        self.subject_awaited = Some(turn.at);
+        self.shown_again = None;
         let news = self.take_own(turn, seat, own, said, true);
         self.doubt.heard(turn.at);
         // Sessions that were here before have heard who came and who changed.

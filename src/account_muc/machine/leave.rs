@@ -112,9 +112,16 @@ impl Machine {
 
     /// The account's own unavailable presence, whatever its codes (110 may be
     /// missing, so the nick tells as well).
+    ///
+    /// While the account enters, one that only says goodbye answers what we said
+    /// when we left before: a room may answer `<part/>` first, or late. Should it
+    /// have meant the join after all, that is not answered in time.
     pub(super) fn own_gone(&mut self, turn: &mut Turn<'_>, presence: &Stanza, said: &Said) {
         if matches!(self.phase, Phase::Leaving(_)) {
             return self.left(turn);
+        }
+        if self.is_entering() && is_farewell(said) {
+            return;
         }
         match removal(said) {
             Removal::Technical if !self.is_entering() => self.lose(turn, 0),
@@ -203,6 +210,8 @@ impl Machine {
         self.history.clear();
         self.own = None;
         self.subject = None;
+        self.subject_awaited = None;
+        self.shown_again = None;
         self.heard = None;
         self.sent.clear();
         self.nick_changes.clear();
@@ -217,6 +226,11 @@ impl Machine {
         self.doubt.forget(session);
         self.forget_who_asked(session);
     }
+}
+
+/// Whether this is what a room says to who has left of its own will (§7.14).
+fn is_farewell(said: &Said) -> bool {
+    !said.destroyed && said.codes().iter().all(|code| *code == muc::SELF)
 }
 
 fn removal(said: &Said) -> Removal {

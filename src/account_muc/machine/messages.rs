@@ -1,5 +1,7 @@
 //! What is said, both ways, and errors about it (XEP-0045 §7.4, §7.5, §8.1).
 
+use std::time::Duration;
+
 use jid::{FullJid, Jid};
 
 use crate::flow::bare;
@@ -53,7 +55,7 @@ impl Machine {
         let settling = self.is_settling();
         let is_old = said_at.is_some() && settling;
         if muc::is_subject(message) {
-            return self.subject_is(turn, message, settling, said_at.unwrap_or(turn.at));
+            return self.subject_is(turn, message, said_at.unwrap_or(turn.at));
         }
         if message.from().is_some_and(Jid::is_bare) {
             self.take_flags(&Said::read(message));
@@ -103,7 +105,13 @@ impl Machine {
     }
 
     /// The subject, which comes after the history (§7.1) and whenever it changes.
-    fn subject_is(&mut self, turn: &mut Turn<'_>, message: &Stanza, settling: bool, at: Time) {
+    ///
+    /// It may be set to what it is. Where the room has just shown us as well, that
+    /// was no change: it took what we showed for a join, since it had lost us
+    /// without a word, and who is there may have changed, too.
+    fn subject_is(&mut self, turn: &mut Turn<'_>, message: &Stanza, at: Time) {
+        let is_first = self.is_subject_awaited(turn);
+        self.subject_awaited = None;
         let before = self.settled();
         let kept = turn.pool.keep(message);
         let is_news = match (&self.subject, kept.stanza()) {
@@ -115,21 +123,33 @@ impl Machine {
             _ => false,
         };
         self.subject = (kept.len() <= turn.options.limits.subject).then_some(Subject { kept, at });
-        if settling {
+        self.doubt.heard(turn.at);
+        if is_first {
             // Newcomers get it with the history before it.
             self.settle(turn);
             if is_news && !before.is_empty() {
                 turn.original = Original::Reaches(before);
             }
         } else {
-            self.doubt.heard(turn.at);
             turn.original = Original::Reaches(self.sessions());
-            if !is_news && self.is_joined() {
-                // What we showed was taken for a join, by a room that had lost
-                // us without a word: who is there may have changed as well.
+            if !is_news && self.is_joined() && self.was_just_shown(turn) {
                 self.lose(turn, 0);
             }
         }
+    }
+
+    /// Whether the next subject is what the room says to who has come.
+    fn is_subject_awaited(&self, turn: &Turn<'_>) -> bool {
+        let patience = turn.options.patience;
+        let awaited = self.subject_awaited;
+        self.is_settling() || awaited.is_some_and(|since| turn.at.since(since) < patience)
+    }
+
+    fn was_just_shown(&self, turn: &Turn<'_>) -> bool {
+        /// Longer than a room takes from showing us to telling the subject.
+        const ONE_BREATH: Duration = Duration::from_secs(10);
+        let shown = self.shown_again;
+        shown.is_some_and(|shown| turn.at.since(shown) < ONE_BREATH)
     }
 
     /// A private message, or one of the room that is not groupchat.

@@ -123,6 +123,11 @@ pub(super) struct Machine {
     unseen: Occupants,
     own: Option<Own>,
     subject: Option<Subject>,
+    /// Since when the subject is awaited that a room sends to who has come. What
+    /// is taken for something live may come before it, and ends the settling.
+    subject_awaited: Option<Time>,
+    /// When the room last showed the account, but for letting it in.
+    shown_again: Option<Time>,
     history: History,
     /// What the room shows of us: the presence last sent.
     shown: Option<Kept>,
@@ -198,6 +203,8 @@ impl Machine {
             unseen: Occupants::default(),
             own: None,
             subject: None,
+            subject_awaited: None,
+            shown_again: None,
             history: History::default(),
             shown: None,
             heard: None,

@@ -8,6 +8,7 @@ use crate::stanza::{Condition, ErrorType, Stanza, StanzaError, Time};
 use super::super::muc::{self, Said};
 use super::join::without_id;
 use super::presence::read;
+use super::refuse::reason;
 use super::{Machine, Turn};
 
 /// A change that the room has been asked for.
@@ -63,10 +64,8 @@ impl Machine {
         let Some(asked) = self.nick_changes.iter().position(asked) else {
             return false;
         };
-        let error = answer
-            .error()
-            .unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition));
-        self.nick_changes.remove(asked).refuse(turn, &error);
+        let asked = self.nick_changes.remove(asked);
+        asked.refuse(turn, &reason(answer));
         true
     }
 

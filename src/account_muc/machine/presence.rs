@@ -100,6 +100,7 @@ impl Machine {
             Phase::Leaving(_) | Phase::Out => {}
             Phase::Joined { .. } | Phase::Lost { .. } if is_own => {
                 self.doubt.heard(turn.at);
+                self.shown_again = Some(turn.at);
                 let seat = self.seat.clone();
                 let news = self.take_own(turn, occupant, presence, &said, false);
                 if self.seat != seat {

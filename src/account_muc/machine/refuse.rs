@@ -14,9 +14,7 @@ impl Machine {
         if answer.id() != Some(&joining.id) {
             return false;
         }
-        let error = answer
-            .error()
-            .unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition));
+        let error = reason(answer);
         if !self.ask_reserved_nick(turn, &error) {
             self.join_failed(turn, &error);
         }
@@ -95,6 +93,12 @@ impl Machine {
         self.by_request = false;
         self.join_failed(turn, &broken);
     }
+}
+
+/// Why something was refused, which an error may fail to say.
+pub(super) fn reason(answer: &Stanza) -> StanzaError {
+    let error = answer.error();
+    error.unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition))
 }
 
 fn refuse(turn: &mut Turn<'_>, waiting: &[Join], error: &StanzaError) {

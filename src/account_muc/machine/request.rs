@@ -13,6 +13,7 @@
 
 use crate::stanza::{Condition, Element, ElementRef, Stanza, StanzaError, Type, ns};
 
+use super::refuse::reason;
 use super::{Join, Machine, Phase, Question, Turn};
 
 impl Machine {
@@ -132,6 +133,7 @@ impl Machine {
     }
 
     /// The room has answered our `<part/>`: either way the account is not there.
+    /// Its answer to the presence may still be on its way: see `own_gone`.
     pub(super) fn part_answered(&mut self, turn: &mut Turn<'_>) {
         if matches!(self.phase, Phase::Leaving(_)) {
             self.left(turn);
@@ -151,10 +153,7 @@ fn takes_requests(answer: &Stanza) -> bool {
 }
 
 fn refused(answer: &Stanza) -> Option<StanzaError> {
-    answer.is_error().then(|| {
-        let error = answer.error();
-        error.unwrap_or_else(|| StanzaError::from(Condition::UndefinedCondition))
-    })
+    answer.is_error().then(|| reason(answer))
 }
 
 /// The nick that the room gave.
