@@ -74,7 +74,8 @@ pub struct Service {
     storage: Storage,
     conductor: Conductor,
     drivers: JoinSet<()>,
-    archivists: JoinSet<()>,
+    /// What works for the stores of the layers.
+    workers: JoinSet<()>,
     clock: JoinHandle<()>,
     sweep: JoinHandle<()>,
     /// It ends after all else that speaks: the farewell leaves, too.
@@ -94,17 +95,19 @@ impl Service {
             uplink: Uplink::new(&options.uplink, PATIENCE, [domain.clone()]),
             conductor: OnceLock::new(),
         });
-        let (store, archivists) = archives::open(options.data.as_deref(), options.archives)?;
-        let sweep = tokio::spawn(archives::sweep(store.clone(), options.archives));
+        let mut workers = JoinSet::new();
+        let data = options.data.as_deref();
+        let store = archives::open(data, options.archives, &mut workers)?;
         let archive = |store| {
             let archive = Archive::new(store, Arc::new(random::fill));
             ArchiveLayer::of(archive.rooms(Arc::new(Doors(site.clone()))))
         };
-        let away = away::of_rooms(options.away, options.data.as_deref(), &site).await?;
+        let away = away::of_rooms(options.away, data, &site, &mut workers).await?;
+        let sweep = tokio::spawn(archives::sweep(Some(store.clone()), options.archives));
         // Further layers for rooms go here.
         let stack = ServiceBuilder::new()
             // Stamps what is said, so that whatever goes out bears the stamp.
-            .option_layer(store.map(archive))
+            .layer(archive(store))
             // Writes to members who are away.
             .option_layer(away.offline)
             // Wakes who believes to be there and is not.
@@ -130,7 +133,7 @@ impl Service {
             storage,
             conductor,
             drivers,
-            archivists,
+            workers,
             clock,
             sweep,
             uplink: (end, uplink),
@@ -147,8 +150,8 @@ impl Service {
         while self.drivers.join_next().await.is_some() {}
         self.sweep.abort();
         let _ = self.sweep.await;
-        // Nobody holds the archives now.
-        while self.archivists.join_next().await.is_some() {}
+        // Nobody holds the stores now.
+        while self.workers.join_next().await.is_some() {}
         let (end_uplink, uplink) = self.uplink;
         end_uplink.send_replace(true);
         let _ = uplink.await;

@@ -46,21 +46,21 @@ pub enum Unusable {
     Sqlite(PathBuf, SqliteError),
 }
 
-/// The archives, and what works for them.
-pub type Opened = (Option<Arc<dyn ArchiveStore>>, JoinSet<()>);
-
-/// The archives, and what works for them: tasks that end when nobody holds
-/// the archives any more. Without a directory they are in memory.
+/// The archives; their workers end when nobody holds them any more. Without a
+/// directory they are in memory.
 ///
 /// Blocks: to be called before anything is served.
-pub fn open(directory: Option<&Path>, keeping: Keeping) -> Result<Opened, Unusable> {
-    let mut archivists = JoinSet::new();
+pub fn open(
+    directory: Option<&Path>,
+    keeping: Keeping,
+    workers: &mut JoinSet<()>,
+) -> Result<Arc<dyn ArchiveStore>, Unusable> {
     let Some(directory) = directory else {
         let mut limits = MemoryArchiveLimits::default();
         if let Some(messages) = keeping.messages {
             limits.messages = messages as usize;
         }
-        return Ok((Some(Arc::new(MemoryArchive::new(limits))), archivists));
+        return Ok(Arc::new(MemoryArchive::new(limits)));
     };
     let path = directory.join(NAME);
     // Made here and not by SQLite: nobody else may read what is in it.
@@ -75,12 +75,12 @@ pub fn open(directory: Option<&Path>, keeping: Keeping) -> Result<Opened, Unusab
     if let Some(messages) = keeping.messages {
         settings.messages = messages.into();
     }
-    let (archive, workers) =
+    let (archive, archivists) =
         SqliteArchive::open(&path, settings).map_err(|error| Unusable::Sqlite(path, error))?;
-    for worker in workers {
-        archivists.spawn_blocking(|| worker.run());
+    for archivist in archivists {
+        workers.spawn_blocking(|| archivist.run());
     }
-    Ok((Some(Arc::new(archive)), archivists))
+    Ok(Arc::new(archive))
 }
 
 /// Drops what is too old, at once and every hour; for as long as it is polled.

@@ -5,6 +5,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use tokio::task::JoinSet;
 use tower_xmpp::account_muc::{AccountMuc, AccountMucLayer, SeatError, SeatStore};
 use tower_xmpp::flow::Bookmarks;
 use tower_xmpp::store::{MemorySeats, SqliteError, SqliteSeats};
@@ -26,6 +27,7 @@ pub enum Unusable {
 pub async fn layer(
     directory: Option<&Path>,
     bookmarks: Arc<dyn Bookmarks>,
+    workers: &mut JoinSet<()>,
 ) -> Result<AccountMucLayer, Unusable> {
     let store: Arc<dyn SeatStore> = match directory {
         None => Arc::new(MemorySeats::default()),
@@ -34,7 +36,7 @@ pub async fn layer(
             let (store, worker) =
                 SqliteSeats::open(&path).map_err(|error| Unusable::File(path, error))?;
             // Ends when the layer is dropped.
-            std::thread::spawn(move || worker.run());
+            workers.spawn_blocking(|| worker.run());
             Arc::new(store)
         }
     };

@@ -74,12 +74,29 @@ pub struct Server {
     entrance: Arc<Entrance>,
     conductor: Conductor,
     drivers: JoinSet<()>,
-    archivists: JoinSet<()>,
+    /// What works for the stores of the layers.
+    workers: JoinSet<()>,
 }
 
 impl Server {
-    /// Listens and serves, in tasks of its own.
+    /// Listens and serves, in tasks of its own. If it cannot, every file has been
+    /// closed when this returns.
     pub async fn start(options: &Options) -> Result<Self, CannotStart> {
+        let storage = Storage::open(options.data.as_deref())?;
+        let mut workers = JoinSet::new();
+        let started = Self::start_with(options, storage.clone(), &mut workers).await;
+        if started.is_err() {
+            storage.close().await;
+            while workers.join_next().await.is_some() {}
+        }
+        started
+    }
+
+    async fn start_with(
+        options: &Options,
+        storage: Storage,
+        workers: &mut JoinSet<()>,
+    ) -> Result<Self, CannotStart> {
         let tls = match (&options.tls_cert, &options.tls_key) {
             (Some(certificate), Some(key)) => Some(tls::acceptor(certificate, key)?),
             _ => None,
@@ -101,7 +118,6 @@ impl Server {
             .map(TcpListener::local_addr)
             .transpose()?;
 
-        let storage = Storage::open(options.data.as_deref())?;
         let domain = options.domain.clone();
         let accounts = Accounts::load(domain, &storage, &options.accounts).await?;
         let mut site = Site::new(accounts, storage).await?;
@@ -111,19 +127,24 @@ impl Server {
         let rooms = match options.account_rooms {
             true => {
                 let bookmarks = site.bookmarks.clone();
-                Some(seats::layer(options.data.as_deref(), bookmarks).await?)
+                Some(seats::layer(options.data.as_deref(), bookmarks, workers).await?)
             }
             false => None,
         };
-        let (store, archivists) = match options.no_archive {
-            true => (None, JoinSet::new()),
-            false => archives::open(options.data.as_deref(), options.archives)?,
+        let store = match options.no_archive {
+            true => None,
+            false => Some(archives::open(
+                options.data.as_deref(),
+                options.archives,
+                workers,
+            )?),
         };
         let sweep = archives::sweep(store.clone(), options.archives);
         let (switches, data) = (options.away, options.data.as_deref());
         let bookmarks = site.bookmarks.clone();
-        let of_accounts = away::of_accounts(switches, data, bookmarks, rooms.as_ref()).await?;
-        let of_rooms = away::of_rooms(switches, data, &site).await?;
+        let of_accounts =
+            away::of_accounts(switches, data, bookmarks, rooms.as_ref(), workers).await?;
+        let of_rooms = away::of_rooms(switches, data, &site, workers).await?;
         let (stack, archive) = stack(site.clone(), rooms, store, of_accounts, of_rooms);
         // What is acknowledged is safe, its recipient's archive included.
         let mut settings = Settings::default();
@@ -207,7 +228,7 @@ impl Server {
             entrance,
             conductor,
             drivers,
-            archivists,
+            workers: std::mem::take(workers),
         })
     }
 
@@ -249,8 +270,8 @@ impl Server {
         self.conductor.close();
         while self.drivers.join_next().await.is_some() {}
         drop(self.entrance);
-        // Nobody holds the archives now.
-        while self.archivists.join_next().await.is_some() {}
+        // Nobody holds the stores now.
+        while self.workers.join_next().await.is_some() {}
         let (end_uplink, uplink) = self.uplink;
         end_uplink.send_replace(true);
         let _ = uplink.await;

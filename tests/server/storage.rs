@@ -23,6 +23,17 @@ impl Data {
         format!("--data {}", self.0.display())
     }
 
+    /// What stands beside the files, and is more than they.
+    fn logs(&self) -> Vec<PathBuf> {
+        let files = fs::read_dir(&self.0).unwrap();
+        let mut files: Vec<_> = files.map(|it| it.unwrap().path()).collect();
+        files.retain(|path| {
+            let is_log = path.extension().is_some_and(|it| it == "sqlite-wal");
+            is_log && fs::metadata(path).is_ok_and(|it| it.len() > 0)
+        });
+        files
+    }
+
     pub fn archive(&self) -> PathBuf {
         self.0.join("archive.sqlite")
     }
@@ -101,6 +112,8 @@ fn a_file_that_cannot_be_used_is_named_and_ends_the_server_with_status_1() {
     files.retain(|path| path.extension().is_some_and(|it| it == "sqlite"));
     assert!(files.len() >= 3, "{files:?}");
     for file in files {
+        // Else what was damaged would be read from a log.
+        assert_eq!(data.logs(), [] as [PathBuf; 0]);
         let whole = fs::read(&file).unwrap();
         let (half, other) = (&whole[..whole.len() / 2], b"what is this? ".repeat(100));
         for content in [half, &other] {

@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use futures::executor::block_on;
 use futures::future::join_all;
 use jid::BareJid;
-use rusqlite::Connection;
+use rusqlite::{Connection, OpenFlags};
 use tower_xmpp::archive::{ArchiveError, ArchiveStore, Direction, Page, Row};
 use tower_xmpp::stanza::Time;
 use tower_xmpp::store::sqlite::Worker;
@@ -242,6 +242,73 @@ fn what_was_taken_before_the_disk_was_full_is_found_though_there_is_no_room_for_
     assert_eq!(there.map(|entry| entry.row.id).as_ref(), Some(last));
     drop(store);
     assert_eq!(ids(&Running::open(&file)), kept);
+}
+
+#[test]
+fn after_a_message_for_which_there_was_no_room_others_are_refused_until_there_is() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    drop(Running::open(&file));
+    let mut settings = SqliteSettings::default();
+    settings.file_bytes = Some(fs::metadata(&file).expect("it is there").len() + 60_000);
+    let store = Running::open_with(&file, settings);
+    let append = |number: usize| {
+        let mut row = row(number);
+        row.id = format!("-{number:026}");
+        block_on(store.append(row)).map(|accepted| block_on(accepted.durable))
+    };
+    let mut after_acceptance = 0;
+    let mut first_refused = None;
+    for number in 0..5_000 {
+        match append(number) {
+            Ok(Ok(())) => assert_eq!(first_refused, None, "there is no room"),
+            Ok(Err(_)) => after_acceptance += 1,
+            Err(error) => {
+                assert!(matches!(error, ArchiveError::NoRoom(_)), "{error:?}");
+                first_refused = first_refused.or(Some(number));
+            }
+        }
+    }
+    assert_eq!(after_acceptance, 1);
+    let first_refused = first_refused.expect("there was room for everything");
+    // What was refused is not kept in mind.
+    let shown = format!("{:?}", *store);
+    let known = shown.split_once("ids: ").expect("it is shown").1;
+    let known = known.split(',').next().and_then(|known| known.parse().ok());
+    assert_eq!(known, Some(first_refused - 1), "{shown}");
+    assert!(shown.contains("in_trouble: true"), "{shown}");
+
+    let other = Connection::open(&file).expect("it opens");
+    let make_room = "DELETE FROM message WHERE position > 20";
+    other.execute(make_room, ()).expect("it is deleted");
+    for number in 5_000..5_002 {
+        let appended = append(number).expect("there is room");
+        appended.expect("there is room");
+    }
+    let shown = format!("{:?}", *store);
+    assert!(shown.contains("in_trouble: false"), "{shown}");
+}
+
+#[test]
+fn when_the_workers_have_ended_everything_stands_in_one_file() {
+    let folder = Folder::new();
+    let file = folder.file("archive");
+    let (store, workers) = SqliteArchive::open(&file, SqliteSettings::default()).expect("opens");
+    let run = |worker: Worker| std::thread::spawn(|| worker.run());
+    let workers: Vec<_> = workers.into_iter().map(run).collect();
+    // Who reads keeps the file open longer than the writer does, and may not write.
+    let other = OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let other = Connection::open_with_flags(&file, other).expect("it opens");
+    let many = || other.query_row("SELECT count(*) FROM message", (), |row| row.get(0));
+    assert_eq!(many(), Ok(0));
+    append(&store, 0).expect("it is accepted");
+    drop(store);
+    for worker in workers {
+        worker.join().expect("a worker does not panic");
+    }
+    let log = fs::metadata(with(&file, "-wal")).expect("it is in use");
+    assert_eq!(log.len(), 0);
+    assert_eq!(many(), Ok(1));
 }
 
 #[test]

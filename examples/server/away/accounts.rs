@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jid::{BareJid, Jid};
+use tokio::task::JoinSet;
 use tower_xmpp::account_muc::AccountMucLayer;
 use tower_xmpp::flow::Bookmarks;
 use tower_xmpp::middleware::Shell;
@@ -31,13 +32,14 @@ pub async fn of_accounts(
     directory: Option<&Path>,
     bookmarks: Arc<dyn Bookmarks>,
     rooms: Option<&AccountMucLayer>,
+    workers: &mut JoinSet<()>,
 ) -> Result<OfAccounts, Unusable> {
     let mut layers = OfAccounts {
         offline: None,
         push: None,
     };
     if !switches.no_muc_offline {
-        let store = registrations(directory, "muc-offline-accounts.sqlite")?;
+        let store = registrations(directory, "muc-offline-accounts.sqlite", workers)?;
         let registrations = store.all().await?.len();
         let offline = MucOfflineAccount::open(store, AccountLimits::default()).await?;
         let mut offline = offline.bookmarks(bookmarks).notify(Arc::new(Counted));
@@ -48,7 +50,7 @@ pub async fn of_accounts(
         info!(registrations, "accounts take in what rooms write to them");
     }
     if let (Some(rooms), false) = (rooms, switches.no_muc_push) {
-        let store = targets(directory, "muc-push-accounts.sqlite")?;
+        let store = targets(directory, "muc-push-accounts.sqlite", workers)?;
         let registrations = store.all().await?.len();
         let seats = rooms.feature().clone();
         let push = MucPushAccountLayer::open(store, Arc::new(random::fill), seats);

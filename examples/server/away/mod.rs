@@ -6,8 +6,8 @@ mod rooms;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread;
 
+use tokio::task::JoinSet;
 use tower_xmpp::muc_offline::{RegistrationError, Registrations};
 use tower_xmpp::muc_push::{TargetError, Targets};
 use tower_xmpp::store::{
@@ -46,6 +46,7 @@ pub enum Unusable {
 fn registrations(
     directory: Option<&Path>,
     name: &'static str,
+    workers: &mut JoinSet<()>,
 ) -> Result<Arc<dyn Registrations>, Unusable> {
     let Some(directory) = directory else {
         return Ok(Arc::new(MemoryRegistrations::default()));
@@ -54,12 +55,16 @@ fn registrations(
     let opened = SqliteRegistrations::open(&path);
     let (store, worker) = opened.map_err(|error| Unusable::File(path, error))?;
     // Ends when the layer is dropped.
-    thread::spawn(move || worker.run());
+    workers.spawn_blocking(|| worker.run());
     Ok(Arc::new(store))
 }
 
 /// Push targets in a file of this name, or in memory without a directory.
-fn targets(directory: Option<&Path>, name: &'static str) -> Result<Arc<dyn Targets>, Unusable> {
+fn targets(
+    directory: Option<&Path>,
+    name: &'static str,
+    workers: &mut JoinSet<()>,
+) -> Result<Arc<dyn Targets>, Unusable> {
     let Some(directory) = directory else {
         return Ok(Arc::new(MemoryTargets::default()));
     };
@@ -67,6 +72,6 @@ fn targets(directory: Option<&Path>, name: &'static str) -> Result<Arc<dyn Targe
     let opened = SqliteTargets::open(&path);
     let (store, worker) = opened.map_err(|error| Unusable::File(path, error))?;
     // Ends when the layer is dropped.
-    thread::spawn(move || worker.run());
+    workers.spawn_blocking(|| worker.run());
     Ok(Arc::new(store))
 }

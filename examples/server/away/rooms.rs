@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use jid::BareJid;
+use tokio::task::JoinSet;
 use tower_xmpp::middleware::Shell;
 use tower_xmpp::muc_offline::MucOfflineRoomLayer;
 use tower_xmpp::muc_push::{self, Limits, MucPushRoom, MucPushRoomLayer, Standing};
@@ -27,19 +28,20 @@ pub async fn of_rooms(
     switches: Switches,
     directory: Option<&Path>,
     site: &Arc<Site>,
+    workers: &mut JoinSet<()>,
 ) -> Result<OfRooms, Unusable> {
     let mut layers = OfRooms {
         offline: None,
         push: None,
     };
     if !switches.no_muc_offline {
-        let store = registrations(directory, "muc-offline-rooms.sqlite")?;
+        let store = registrations(directory, "muc-offline-rooms.sqlite", workers)?;
         let registrants = store.all().await?.len();
         layers.offline = Some(MucOfflineRoomLayer::open(store).await?);
         info!(registrants, "rooms write to members who are away");
     }
     if !switches.no_muc_push {
-        let store = targets(directory, "muc-push-rooms.sqlite")?;
+        let store = targets(directory, "muc-push-rooms.sqlite", workers)?;
         let targets = store.all().await?.len();
         let push = MucPushRoom::open(store, Arc::new(random::fill), Limits::default()).await?;
         let doors = Arc::new(Doors(site.clone()));

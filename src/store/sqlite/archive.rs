@@ -12,7 +12,7 @@ use crate::archive::{
 use crate::stanza::Time;
 
 use super::error::Failed;
-use super::recent::{Doubt, Recent};
+use super::recent::{Doubt, Place, Recent};
 use super::syncs::{Pending, Then};
 use super::work::{Queue, Read, Staff, Worker, workers};
 use super::write::Desk;
@@ -121,24 +121,28 @@ impl ArchiveStore for SqliteArchive {
     async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
         let (tell, told) = oneshot::channel();
         let is_crowded = self.writes.waiting() >= BACKLOG;
-        let (place, accepted) = self.recent.take_in(row, |row, place, doubt| {
-            if doubt == Doubt::None && !is_crowded {
-                let write = appending(row, place, doubt, None, tell);
+        let (place, accepted) = self.recent.take_in(row, |row, place| {
+            let recent = self.recent.clone();
+            if place.doubt == Doubt::None && !is_crowded && !place.in_trouble {
+                let write = appending(row, place, recent, None, tell);
                 self.writes.push_for_later(write)?;
                 return Ok((place, None));
             }
             let (accept, accepted) = oneshot::channel();
-            let write = appending(row, place, doubt, Some(accept), tell);
+            let write = appending(row, place, recent, Some(accept), tell);
             self.writes.push(write)?;
             Ok((place, Some(accepted)))
         })?;
         let position = match accepted {
             Some(accepted) => accepted.await.map_err(|_| SqliteError::NoWorker)??,
-            None => Position(place.unsigned_abs()),
+            None => position(place),
         };
-        Ok(Accepted::until(position, async move {
-            told.await.map_err(|_| SqliteError::NoWorker)?
-        }))
+        let durable = async move { told.await.map_err(|_| SqliteError::NoWorker)? };
+        if place.in_trouble {
+            durable.await?;
+            return Ok(Accepted::at(position));
+        }
+        Ok(Accepted::until(position, durable))
     }
 
     async fn get(&self, owner: &BareJid, id: &str) -> Result<Option<Entry>, ArchiveError> {
@@ -211,22 +215,29 @@ impl ArchiveStore for SqliteArchive {
 /// told with the rest what became of it.
 fn appending(
     row: Row,
-    place: i64,
-    doubt: Doubt,
+    place: Place,
+    recent: Arc<Recent>,
     accept: Option<oneshot::Sender<Result<Position, ArchiveError>>>,
     tell: oneshot::Sender<Result<(), ArchiveError>>,
 ) -> Write {
     Box::new(move |desk| {
         let appended = desk
             .map_err(ArchiveError::from)
-            .and_then(|desk| desk.append(&row, place, doubt));
+            .and_then(|desk| desk.append(&row, place.number, place.doubt));
+        if !matches!(appended, Ok(None)) {
+            recent.forget([place]);
+        }
+        if let Err(ArchiveError::NoRoom(_) | ArchiveError::Store(_)) = appended {
+            recent.set_trouble(true);
+        }
         // Who asked may have gone away.
         match (appended, accept) {
-            (Ok((position, is_new)), accept) => {
+            (Ok(there), accept) => {
+                let position = there.unwrap_or_else(|| position(place));
                 let _ = accept.map(|accept| accept.send(Ok(position)));
                 return Some(Pending {
                     tell: Then::Sender(tell),
-                    place: is_new.then_some(position),
+                    place: there.is_none().then_some(place),
                 });
             }
             (Err(error), Some(accept)) => drop(accept.send(Err(error))),
@@ -234,6 +245,10 @@ fn appending(
         }
         None
     })
+}
+
+fn position(place: Place) -> Position {
+    Position(place.number.unsigned_abs())
 }
 
 /// The workers do what still waits, and end.

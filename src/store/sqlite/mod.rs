@@ -25,12 +25,15 @@
 //!    what is left.
 //! 5. **What goes wrong has a name**: [`SqliteError`]. A transaction that fails
 //!    fails for all that was in it; the next one begins anew, so a disk that
-//!    has room again is used again.
+//!    has room again is used again. Until then a message is accepted only when it
+//!    is durable, so a full disk refuses messages, and what is refused leaves
+//!    nothing behind in memory.
 //! 6. **The schema has a version**, and an older file is brought up to date when
 //!    it is opened. A newer one is refused and left alone.
 //!
 //! When the last [`SqliteArchive`] is dropped, the workers do what still waits
-//! and end.
+//! and end. Wait for that before your process does: then the log is empty, and all
+//! stands in the one file.
 //!
 //! ```
 //! use tower_xmpp::archive::{ArchiveStore, Direction, Page, Row};

@@ -1,7 +1,7 @@
 //! Which messages have been accepted and are not in the indexes yet.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
+use std::collections::hash_map::{Entry, RandomState};
 use std::hash::BuildHasher;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -31,12 +31,33 @@ pub(super) enum Doubt {
     Likely,
 }
 
+/// Where a message is to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) number: i64,
+    pub(super) doubt: Doubt,
+    /// What was written before did not get to the disk: this is believed when
+    /// it has.
+    pub(super) in_trouble: bool,
+    id: u64,
+    owner: u64,
+}
+
 #[derive(Default)]
 struct State {
     last: i64,
-    /// The newest place of each ID and of each owner.
-    ids: HashMap<u64, i64>,
-    owners: HashMap<u64, i64>,
+    settled: i64,
+    in_trouble: bool,
+    ids: HashMap<u64, Known>,
+    owners: HashMap<u64, Known>,
+}
+
+/// What is known of an ID, or of an owner.
+#[derive(Default)]
+struct Known {
+    newest: i64,
+    /// How many messages have it; rather too many than too few.
+    messages: u32,
 }
 
 impl Recent {
@@ -44,6 +65,7 @@ impl Recent {
     pub(super) fn after(last: i64) -> Self {
         let state = State {
             last,
+            settled: last,
             ..State::default()
         };
         Self {
@@ -56,7 +78,7 @@ impl Recent {
     pub(super) fn take_in<T>(
         &self,
         row: Row,
-        push: impl FnOnce(Row, i64, Doubt) -> Result<T, SqliteError>,
+        push: impl FnOnce(Row, Place) -> Result<T, SqliteError>,
     ) -> Result<T, SqliteError> {
         let id = self.hasher.hash_one((&row.owner, &row.id));
         let owner = self.hasher.hash_one(&row.owner);
@@ -67,12 +89,44 @@ impl Recent {
             false if is_one_of_ours(&row.id) => Doubt::None,
             false => Doubt::Maybe,
         };
-        let place = state.last + 1;
-        let pushed = push(row, place, doubt)?;
-        state.last = place;
-        state.ids.insert(id, place);
-        state.owners.insert(owner, place);
+        let place = Place {
+            number: state.last + 1,
+            doubt,
+            in_trouble: state.in_trouble,
+            id,
+            owner,
+        };
+        let pushed = push(row, place)?;
+        state.last = place.number;
+        let State { ids, owners, .. } = &mut *state;
+        for known in [ids.entry(id), owners.entry(owner)] {
+            let known = known.or_default();
+            known.newest = place.number;
+            known.messages = known.messages.saturating_add(1);
+        }
         Ok(pushed)
+    }
+
+    /// Nothing lies at these places, and nothing will: nobody has to look there.
+    pub(super) fn forget(&self, places: impl IntoIterator<Item = Place>) {
+        let mut state = self.lock();
+        for place in places {
+            // Else it has been forgotten together with others.
+            if place.number > state.settled {
+                forget(&mut state.ids, place.id);
+                forget(&mut state.owners, place.owner);
+            }
+        }
+    }
+
+    /// Something could not be written, or could be again.
+    pub(super) fn set_trouble(&self, in_trouble: bool) {
+        self.lock().in_trouble = in_trouble;
+    }
+
+    /// Whether what was written last did not get to the disk.
+    pub(super) fn is_in_trouble(&self) -> bool {
+        self.lock().in_trouble
     }
 
     /// Whether something of this archive is in no index yet.
@@ -84,8 +138,9 @@ impl Recent {
     /// All up to this place is in the indexes.
     pub(super) fn settled(&self, place: i64) {
         let mut state = self.lock();
-        state.ids.retain(|_, newest| *newest > place);
-        state.owners.retain(|_, newest| *newest > place);
+        state.settled = place;
+        state.ids.retain(|_, known| known.newest > place);
+        state.owners.retain(|_, known| known.newest > place);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -94,10 +149,21 @@ impl Recent {
     }
 }
 
+fn forget(all: &mut HashMap<u64, Known>, key: u64) {
+    if let Entry::Occupied(mut known) = all.entry(key) {
+        known.get_mut().messages -= 1;
+        if known.get().messages == 0 {
+            known.remove();
+        }
+    }
+}
+
 impl std::fmt::Debug for Recent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let state = self.lock();
         f.debug_struct("Recent")
-            .field("ids", &self.lock().ids.len())
+            .field("ids", &state.ids.len())
+            .field("in_trouble", &state.in_trouble)
             .finish_non_exhaustive()
     }
 }
@@ -138,7 +204,10 @@ mod tests {
     #[test]
     fn only_random_ids_that_are_new_are_beyond_doubt_until_all_before_is_settled() {
         let recent = Recent::after(7);
-        let take = |owner, id| recent.take_in(row(owner, id), |_, place, doubt| Ok((place, doubt)));
+        let take = |owner, id| {
+            let place = recent.take_in(row(owner, id), |_, place| Ok(place));
+            place.map(|place| (place.number, place.doubt))
+        };
         assert_eq!(take("alice@a.example", ID), Ok((8, Doubt::None)));
         assert_eq!(take("bob@a.example", ID), Ok((9, Doubt::None)));
         assert_eq!(take("alice@a.example", "token1"), Ok((10, Doubt::Maybe)));
@@ -155,13 +224,51 @@ mod tests {
     #[test]
     fn what_the_writer_does_not_get_takes_no_place() {
         let recent = Recent::after(0);
-        let refused = recent.take_in(row("alice@a.example", ID), |_, _, _| {
+        let refused = recent.take_in(row("alice@a.example", ID), |_, _| {
             Err::<(), _>(SqliteError::Overloaded)
         });
         assert_eq!(refused, Err(SqliteError::Overloaded));
-        let taken = recent.take_in(row("alice@a.example", ID), |_, place, doubt| {
-            Ok((place, doubt))
-        });
-        assert_eq!(taken, Ok((1, Doubt::None)));
+        let taken = recent.take_in(row("alice@a.example", ID), |_, place| Ok(place));
+        let taken = taken.expect("it is taken");
+        assert_eq!((taken.number, taken.doubt), (1, Doubt::None));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_forgotten_and_nothing_else() {
+        let recent = Recent::after(0);
+        let take = |owner, id| {
+            let place = recent.take_in(row(owner, id), |_, place| Ok(place));
+            place.expect("it is taken")
+        };
+        let alice: BareJid = "alice@a.example".parse().expect("a bare JID");
+        let first = take("alice@a.example", "token1");
+        let second = take("alice@a.example", "token2");
+        recent.forget([second]);
+        assert!(recent.has(&alice), "the first is there");
+        assert_eq!(take("alice@a.example", "token1").doubt, Doubt::Likely);
+        let again = take("alice@a.example", "token2");
+        assert_eq!(again.doubt, Doubt::Maybe);
+        recent.settled(again.number);
+        let third = take("alice@a.example", "token1");
+        // It was found, and goes all the same: what came later stays.
+        recent.forget([first]);
+        assert!(recent.has(&alice), "the third is there");
+        recent.forget([third]);
+        assert!(!recent.has(&alice));
+        assert!(recent.lock().ids.is_empty());
+    }
+
+    #[test]
+    fn while_nothing_gets_to_the_disk_each_place_says_so() {
+        let recent = Recent::after(0);
+        let is_in_trouble = || {
+            let place = recent.take_in(row("alice@a.example", ID), |_, place| Ok(place));
+            place.expect("it is taken").in_trouble
+        };
+        assert!(!is_in_trouble());
+        recent.set_trouble(true);
+        assert!(is_in_trouble());
+        recent.set_trouble(false);
+        assert!(!is_in_trouble());
     }
 }

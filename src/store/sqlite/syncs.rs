@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use futures::channel::oneshot;
 
-use crate::archive::{ArchiveError, Position};
+use crate::archive::ArchiveError;
 
 use super::SqliteError;
+use super::recent::Place;
 
 /// What is told when something is on the disk, or will never be.
 pub(super) enum Then {
@@ -36,7 +37,7 @@ const PAUSE: Duration = Duration::from_millis(5);
 pub(super) struct Pending {
     pub(super) tell: Then,
     /// Where a message was put that goes again if the disk refuses it.
-    pub(super) place: Option<Position>,
+    pub(super) place: Option<Place>,
 }
 
 /// Between the writer, which commits, and a worker that does nothing but wait

@@ -153,13 +153,13 @@ impl Desk {
     }
 
     /// Puts a row at this place, the end of its archive, unless it lies there
-    /// already. Returns where it lies, and whether it is new.
+    /// already; then returns where.
     pub(super) fn append(
         &mut self,
         row: &Row,
         place: i64,
         doubt: Doubt,
-    ) -> Result<(Position, bool), ArchiveError> {
+    ) -> Result<Option<Position>, ArchiveError> {
         if doubt == Doubt::Likely {
             self.settle()?;
         }
@@ -168,7 +168,7 @@ impl Desk {
             // It may be one of those that are too many.
             self.settle()?;
             match read::get(&self.connection, &row.owner, &row.id)? {
-                Some(there) if there.row == *row => return Ok((there.position, false)),
+                Some(there) if there.row == *row => return Ok(Some(there.position)),
                 Some(_) => return Err(taken(row)),
                 None => {}
             }
@@ -208,18 +208,14 @@ impl Desk {
         if let Some(known) = self.archives.get_mut(&owner) {
             known.latest = latest;
         }
-        Ok((Position(place.unsigned_abs()), true))
+        Ok(None)
     }
 
     /// Messages that were accepted and will not be kept go again; their IDs
     /// are not used again.
-    pub(super) fn take_back(
-        &mut self,
-        places: impl Iterator<Item = Position>,
-    ) -> Result<(), Failed> {
+    pub(super) fn take_back(&mut self, places: impl Iterator<Item = i64>) -> Result<(), Failed> {
         self.begin()?;
         for place in places {
-            let place = i64::try_from(place.0).unwrap_or(i64::MAX);
             self.statement(
                 "INSERT OR IGNORE INTO spent SELECT owner, id, at FROM message
                  WHERE position = ?1 AND substr(id, 1, 1) <> '-'",

@@ -27,6 +27,8 @@ pub(super) struct Writer {
     open: Vec<Pending>,
     /// All up to this place is committed and in the indexes.
     settled: i64,
+    /// After trouble a message has been committed: if the disk takes it, that is over.
+    on_trial: bool,
 }
 
 impl Writer {
@@ -43,6 +45,7 @@ impl Writer {
             settled: desk.settled(),
             desk,
             open: Vec::new(),
+            on_trial: false,
         }
     }
 
@@ -52,24 +55,35 @@ impl Writer {
     /// is accepted into it: nobody's message waits for the disk to go on.
     pub(super) fn run(&mut self) {
         loop {
-            let is_open = !self.open.is_empty();
-            let may_commit = || is_open && self.syncs.is_idle() || self.syncs.has_refused();
+            let awaits_disk = !self.open.is_empty() || self.on_trial;
+            let may_go_on = || awaits_disk && self.syncs.is_idle() || self.syncs.has_refused();
             let most = BATCH.saturating_sub(self.open.len());
             match self
                 .queue
-                .take_unless(most, may_commit, || !self.syncs.is_idle())
+                .take_unless(most, may_go_on, || !self.syncs.is_idle())
             {
                 Taken::Jobs(batch) => self.write(batch),
                 Taken::Nothing => {}
-                Taken::Over => break self.commit(),
+                Taken::Over => break self.end(),
             }
             if self.syncs.has_refused() {
                 self.commit();
                 self.mend();
             } else if self.syncs.is_idle() {
+                if std::mem::take(&mut self.on_trial) {
+                    self.recent.set_trouble(false);
+                }
                 self.commit();
             }
         }
+    }
+
+    /// Leaves one file behind that has everything. SQLite puts the log away with
+    /// the last connection, but only if that one may write.
+    fn end(&mut self) {
+        self.commit();
+        // Else the log stays, and is read when the file is opened again.
+        let _ = self.desk.checkpoint();
     }
 
     /// Writes a batch into the open transaction. Where SQLite gives that up
@@ -105,11 +119,16 @@ impl Writer {
                 if self.settled > settled {
                     self.recent.settled(self.settled);
                 }
+                let has_message = pending.iter().any(|one| one.place.is_some());
+                self.on_trial |= has_message && self.recent.is_in_trouble();
                 if !pending.is_empty() {
                     self.syncs.push(pending);
                 }
             }
-            Err(error) => tell(pending, &Err(error.into())),
+            Err(error) => {
+                self.lose(pending.iter());
+                tell(pending, &Err(error.into()));
+            }
         }
     }
 
@@ -126,10 +145,19 @@ impl Writer {
         let places = refused.iter().filter_map(|(one, _)| one.place);
         // If even this fails, all of it is gone with the next crash, and they
         // have been told so.
-        let _ = self.desk.take_back(places);
+        let _ = self.desk.take_back(places.map(|place| place.number));
+        self.lose(refused.iter().map(|(one, _)| one));
         for (one, error) in refused {
             one.tell.told(Err(error));
         }
+    }
+
+    /// This is not kept, and what comes next is not believed to be until it is on
+    /// the disk.
+    fn lose<'a>(&mut self, pending: impl Iterator<Item = &'a Pending>) {
+        self.recent.forget(pending.filter_map(|one| one.place));
+        self.recent.set_trouble(true);
+        self.on_trial = false;
     }
 }
 
@@ -158,7 +186,7 @@ mod tests {
     use jid::BareJid;
     use rusqlite::Connection;
 
-    use super::super::recent::Doubt;
+    use super::super::recent::Place;
     use super::super::schema;
     use super::super::syncs::Then;
     use super::*;
@@ -169,6 +197,7 @@ mod tests {
     struct Scene {
         file: PathBuf,
         queue: Arc<Queue<Write>>,
+        recent: Arc<Recent>,
         /// What becomes of the next waits for the disk, one after the other.
         disk: Sender<io::Result<()>>,
         threads: Vec<JoinHandle<()>>,
@@ -183,7 +212,7 @@ mod tests {
             let (queue, syncs) = (Arc::new(Queue::new(100, 1)), Arc::new(Syncs::default()));
             let desk = Desk::open(connection, 1_000, 0).expect("a new file");
             let recent = Arc::new(Recent::after(0));
-            let mut writer = Writer::new(queue.clone(), syncs.clone(), recent, desk);
+            let mut writer = Writer::new(queue.clone(), syncs.clone(), recent.clone(), desk);
             let (disk, done) = channel();
             let done = Mutex::new(done);
             let nudged = queue.clone();
@@ -198,6 +227,7 @@ mod tests {
             Self {
                 file,
                 queue,
+                recent,
                 disk,
                 threads,
             }
@@ -207,20 +237,23 @@ mod tests {
         fn append(&self, number: usize) -> Receiver<Result<(), SqliteError>> {
             let (accept, accepted) = channel();
             let (tell, told) = channel();
-            let job: Write = Box::new(move |desk| {
-                let place = i64::try_from(number).expect("few") + 1;
-                let desk = desk.expect("a transaction");
-                let placed = desk.append(&row(number), place, Doubt::Maybe);
-                let (place, _) = placed.expect("it is appended");
-                let _ = accept.send(());
-                Some(Pending {
-                    tell: Then::Call(Box::new(move |synced| {
-                        let _ = tell.send(synced);
-                    })),
-                    place: Some(place),
+            let write = |row: Row, place: Place| -> Write {
+                Box::new(move |desk| {
+                    let desk = desk.expect("a transaction");
+                    let there = desk.append(&row, place.number, place.doubt);
+                    assert_eq!(there.expect("it is appended"), None);
+                    let _ = accept.send(());
+                    Some(Pending {
+                        tell: Then::Call(Box::new(move |synced| {
+                            let _ = tell.send(synced);
+                        })),
+                        place: Some(place),
+                    })
                 })
-            });
-            self.queue.push(job).expect("there is room");
+            };
+            let push = |row, place| self.queue.push(write(row, place));
+            let pushed = self.recent.take_in(row(number), push);
+            pushed.expect("there is room");
             accepted.recv().expect("it is accepted");
             told
         }
@@ -307,11 +340,17 @@ mod tests {
             .send(Err(refused.into()))
             .expect("it is waited for");
         assert_eq!(lost.recv(), Ok(Err(SqliteError::DiskFull)));
+        assert!(scene.recent.is_in_trouble());
         reader.execute_batch("ROLLBACK").expect("it ends");
         assert_eq!(scene.ids(), ["id0"]);
         // Nothing is believed of the log until it has been put away.
         let told = scene.append(2);
         assert_eq!(told.recv(), Ok(Ok(())));
         assert_eq!(scene.ids(), ["id0", "id2"]);
+        // The next is committed when it is known that the disk has taken that one.
+        let told = scene.append(3);
+        scene.disk.send(Ok(())).expect("it is waited for");
+        assert_eq!(told.recv(), Ok(Ok(())));
+        assert!(!scene.recent.is_in_trouble());
     }
 }
