@@ -172,26 +172,6 @@ fn stanzas_of_one_lane_keep_their_order_although_the_first_waits() {
 }
 
 #[test]
-fn a_slow_account_does_not_delay_another() {
-    let carol = session("carol@a.example/x");
-    let house = House::of(&[alice(), carol.clone()]);
-    let slow_for_alice = from_fn("slow", |envelope: Envelope, next: Next| async move {
-        if envelope.route.owner_bare() == Some(alice().to_bare()) {
-            std::future::pending::<()>().await;
-        }
-        next.run(envelope).await
-    });
-    let stack = slow_for_alice.layer(Router::new(house.clone()));
-    let (conductor, drivers) = conduct(stack, house.clone(), Settings::default());
-    conductor.post(to_alice(numbered(1)));
-    let route = Route::ToAccount(carol.to_bare());
-    let to_carol = chat().with_to(carol).with_id("c1");
-    conductor.post(Envelope::stanza(Time::from_secs(1), route, to_carol));
-    let _ = join_all(drivers).now_or_never();
-    assert_eq!(house.ids(), ["c1"]);
-}
-
-#[test]
 fn a_pass_that_has_begun_is_finished_though_nobody_waits_for_it() {
     let house = House::of(&[alice()]);
     let (open, gate) = oneshot::channel::<()>();

@@ -69,7 +69,7 @@ impl<H: Host> Passes<H> {
     ) {
         let mut kept = Vec::new();
         for emit in emits {
-            let carrying = || kept.extend(self.carry(at, parent, emit, following));
+            let carrying = || self.carry(at, parent, emit, following, &mut kept);
             if let Err(panic) = catch_unwind(AssertUnwindSafe(carrying)) {
                 self.panicked(parent.pass, &*panic);
             }
@@ -92,8 +92,15 @@ impl<H: Host> Passes<H> {
         }
     }
 
-    /// Sends one emit, and says what is left to be kept.
-    fn carry(&self, at: Time, parent: &Trail, emit: Emit, following: &mut Following) -> Vec<Kept> {
+    /// Sends one emit, and puts what is left to be kept to the rest of it.
+    fn carry(
+        &self,
+        at: Time,
+        parent: &Trail,
+        emit: Emit,
+        following: &mut Following,
+        kept: &mut Vec<Kept>,
+    ) {
         let (by, fate, pass) = (emit.by, emit.fate, parent.pass);
         let holders = emit.holders;
         let delivery = |session: FullJid, stanza| Delivery {
@@ -112,7 +119,6 @@ impl<H: Host> Passes<H> {
             stanza,
             fate,
         };
-        let mut kept = Vec::new();
         match (emit.kind, emit.target) {
             (EmitKind::New(route), target) => {
                 // What the host itself sent on is still the work of whoever
@@ -156,7 +162,6 @@ impl<H: Host> Passes<H> {
                 kept.extend(self.place(placing(emit.stanza), parent, following));
             }
         }
-        kept
     }
 
     /// To one session. If it is gone, it has no use for a copy or an answer;

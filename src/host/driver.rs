@@ -18,6 +18,10 @@ use super::{Host, Settings};
 /// How many jobs a driver starts before it lets other tasks of the runtime run.
 const PATIENCE: usize = 256;
 
+/// After how many new jobs it looks at those that have to be waited for, though
+/// more keep coming.
+const FAIRNESS: usize = 16;
+
 /// Runs the passes of one shard: a future for a task of the host's runtime.
 ///
 /// In each lane one pass runs at a time, with everything it emits enqueued
@@ -172,6 +176,23 @@ where
         shared.job_over();
     }
 
+    /// What was waited for and has ended, if anything has.
+    fn next_ended(&mut self, cx: &mut Context<'_>) -> Option<Ended> {
+        match self.running.poll_next_unpin(cx) {
+            Poll::Ready(ended) => ended,
+            Poll::Pending => None,
+        }
+    }
+
+    /// What was waited for is over: the next job of its lane, if it kept one
+    /// busy and something waits there.
+    fn release(&mut self, Ended { lane, left }: Ended) -> Option<Job> {
+        self.over(left);
+        let lane = lane?;
+        let work = self.next_in(&lane)?;
+        Some(Job { lane, work })
+    }
+
     /// What has waited longest in a lane; one in which nothing waits is not
     /// busy any more.
     fn next_in(&mut self, lane: &Lane) -> Option<Work> {
@@ -201,16 +222,15 @@ where
         let (passes, stack) = (this.passes.clone(), this.stack.clone());
         let begin = |work| begin(passes.clone(), stack.clone(), work);
         let mut spare = None;
-        for _ in 0..PATIENCE {
-            let next = if let Some(job) = this.next_job() {
-                this.admit(job, cx)
-            } else if let Poll::Ready(Some(Ended { lane, left })) = this.running.poll_next_unpin(cx)
+        for turn in 1..=PATIENCE {
+            let next = if turn % FAIRNESS == 0
+                && let Some(ended) = this.next_ended(cx)
             {
-                this.over(left);
-                lane.and_then(|lane| {
-                    let work = this.next_in(&lane)?;
-                    Some(Job { lane, work })
-                })
+                this.release(ended)
+            } else if let Some(job) = this.next_job() {
+                this.admit(job, cx)
+            } else if let Some(ended) = this.next_ended(cx) {
+                this.release(ended)
             } else if shared.is_done() {
                 return Poll::Ready(());
             } else {

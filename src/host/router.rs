@@ -114,6 +114,7 @@ impl<H: Host> Router<H> {
         stanza: &Stanza,
     ) -> Outcome {
         let mut outcome = Outcome::of(Original::Routed);
+        outcome.emits.reserve(audience.size_hint().0);
         for recipient in audience {
             let stanza = stanza.clone().with_to(recipient.clone());
             match self.0.place(recipient) {
