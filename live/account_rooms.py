@@ -27,14 +27,6 @@ async def log_in(opts):
     return w
 
 
-async def log_out(w):
-    for client in (w.phone, w.desk, w.carol):
-        await client.logout()
-    w.peer.kill()
-    status = await w.ours.stop()
-    assert status == 0, f"our server ended with status {status}"
-
-
 def new_room(opts):
     return JID(f"live-{secrets.token_hex(4)}@{opts.there.rooms}")
 
@@ -464,4 +456,4 @@ async def destroy(w):
 
 if __name__ == "__main__":
     opts = pair.options(__doc__)
-    check.run(opts.name, opts, log_in, log_out)
+    check.run(opts.name, opts, log_in, pair.log_out)

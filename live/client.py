@@ -155,6 +155,16 @@ class Client(slixmpp.ClientXMPP):
         assert not heard, f"{self.log.name} must not have heard of it: {heard}"
 
 
+async def befriend(asker, *sessions):
+    """`asker` and the account of these sessions subscribe to each other; all see it."""
+    for client in (asker, *sessions):
+        client.auto_authorize, client.auto_subscribe = True, True
+    asker.send_presence_subscription(pto=sessions[0].boundjid.bare)
+    for session in sessions:
+        await asker.presence(session.boundjid.full)
+        await session.presence(asker.boundjid.full)
+
+
 def element(text):
     return ET.fromstring(text)
 

@@ -126,15 +126,63 @@ modules_disabled = { "s2s", "tls", "offline" }
 END
 }
 
-# Starts a server in the background and waits until its port accepts.
-start_server() { # start_server NAME PORT COMMAND…
-    local name=$1 port=$2
-    shift 2
-    server_log=$scratch/$name.log
-    "$@" >"$server_log" 2>&1 </dev/null &
+# Starts Prosody with these accounts, each its own password, and what the input adds to
+# its configuration. Sets $prosody_log.
+start_prosody() { # start_prosody NAME PORT COMPONENT-PORT ACCOUNT… <<END
+    local name=$1 port=$2 dir account
+    dir=$(mktemp -d "$scratch/prosody.XXXX")
+    prosody_log=$dir/prosody.log
+    {
+        prosody_base "$dir" "$port" "$3"
+        echo "log = { info = \"$prosody_log\" }"
+        cat
+    } >"$dir/prosody.cfg.lua"
+    shift 3
+    for account in "$@"; do
+        prosodyctl --config "$dir/prosody.cfg.lua" register "$account" localhost "$account" \
+            >/dev/null 2>&1
+    done
+    start_server "$name" "$port" prosody -F --config "$dir/prosody.cfg.lua"
+}
+
+# What Prosody's configuration says of components that share the secret `secret`.
+prosody_components() { # prosody_components DOMAIN…
+    printf 'Component "%s"\n    component_secret = "secret"\n' "$@"
+}
+
+# Waits until the Prosody started last has let that many components in.
+await_components() { # await_components COUNT
+    local tries
+    for tries in $(seq 300); do
+        if [ "$(grep -c 'component successfully authenticated' "$prosody_log")" -ge "$1" ]; then
+            return
+        fi
+        sleep 0.1
+    done
+    record "FAIL prosody: fewer than $1 components have been let in"
+    cat "$prosody_log"
+    return 1
+}
+
+# Starts the example `rooms` as rooms.localhost, a component of the Prosody started last.
+start_rooms() { # start_rooms NAME COMPONENT-PORT
+    spawn "$1" "$rooms" --domain rooms.localhost --uplink "component://secret@127.0.0.1:$2"
+    await_components 1
+}
+
+# Starts a command in the background. Sets $server_pid and $server_log.
+spawn() { # spawn NAME COMMAND…
+    server_log=$scratch/$1.log
+    "${@:2}" >"$server_log" 2>&1 </dev/null &
     server_pid=$!
     pids+=("$server_pid")
-    local tries
+}
+
+# Starts a server in the background and waits until its port accepts.
+start_server() { # start_server NAME PORT COMMAND…
+    local name=$1 port=$2 tries
+    shift 2
+    spawn "$name" "$@"
     for tries in $(seq 300); do
         if (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then return; fi
         if ! kill -0 "$server_pid" 2>/dev/null; then break; fi

@@ -70,3 +70,12 @@ async def linked(here, there):
         return await answer(iq) == "result"
     await until("our accounts are linked", across)
     await until("our rooms are linked", to_rooms)
+
+
+async def log_out(w):
+    """Ends the clients, the peer, and our server, which must end in order."""
+    for client in (w.phone, w.desk, w.carol):
+        await client.logout()
+    w.peer.kill()
+    status = await w.ours.stop()
+    assert status == 0, f"our server ended with status {status}"

@@ -39,8 +39,7 @@ Component "rooms.$theirs" "muc"
     muc_room_locking = ${rooms_begin_locked:-true}
 Component "$ours"
     component_secret = "$1"
-Component "rooms.$ours"
-    component_secret = "secret"
+$(prosody_components "rooms.$ours")
 END
 }
 
@@ -130,30 +129,15 @@ judge_away() { # judge_away ARGUMENT…
     components=$(free_port)
     own=$(free_port)
     mkdir -p "$dir"
-    {
-        prosody_base "$dir" "$port" "$components"
-        cat <<END
-log = { info = "$dir/prosody.log" }
+    start_prosody 'prosody of rooms' "$port" "$components" carol dan <<END
 modules_enabled = { "roster", "saslauth", "disco", "ping", "carbons" }
 VirtualHost "localhost"
+$(prosody_components rooms.localhost "$ours" "rooms.$ours")
 END
-        for component in rooms.localhost "$ours" "rooms.$ours"; do
-            printf 'Component "%s"\n    component_secret = "secret"\n' "$component"
-        done
-    } >"$dir/prosody.cfg.lua"
-    for name in carol dan; do
-        prosodyctl --config "$dir/prosody.cfg.lua" register $name localhost $name >/dev/null 2>&1
-    done
-    start_server 'prosody of rooms' "$port" prosody -F --config "$dir/prosody.cfg.lua"
     start_server 'server beside rooms' "$own" "$server" --listen "127.0.0.1:$own" \
         --domain "$ours" --account alice:alice --log info \
         --uplink "component://secret@127.0.0.1:$components"
-    for _ in $(seq 300); do
-        if [ "$(grep -c 'component successfully authenticated' "$dir/prosody.log")" -ge 2 ]; then
-            break
-        fi
-        sleep 0.1
-    done
+    await_components 2
     judge 300 away "$python" "$live/away.py" --port "$own" --domain "$ours" --account alice:alice \
         --account bob:bob --peer-port "$port" --component-port "$components" \
         --log "$dir/rooms.log" --rooms-command "$rooms --domain rooms.localhost --data $dir/rooms \
@@ -167,16 +151,12 @@ END
 # Converse.js in a browser, at Debian's Prosody over WebSocket, whose rooms are the example
 # `rooms` and whose push service is a component of the check.
 judge_push_in_browser() { # judge_push_in_browser ARGUMENT…
-    local port components websocket dir=$scratch/push
+    local port components websocket
     need_package prosody prosody
     port=$(free_port)
     components=$(free_port)
     websocket=$(free_port)
-    mkdir -p "$dir"
-    {
-        prosody_base "$dir" "$port" "$components"
-        cat <<END
-log = { info = "$dir/prosody.log" }
+    start_prosody 'prosody of a browser' "$port" "$components" alice bob <<END
 http_ports = { $websocket }
 http_interfaces = { "127.0.0.1" }
 https_ports = {}
@@ -184,24 +164,9 @@ http_default_host = "localhost"
 consider_websocket_secure = true
 modules_enabled = { "roster", "saslauth", "disco", "ping", "carbons", "pep", "private", "websocket" }
 VirtualHost "localhost"
+$(prosody_components rooms.localhost push.localhost)
 END
-        for component in rooms.localhost push.localhost; do
-            printf 'Component "%s"\n    component_secret = "secret"\n' "$component"
-        done
-    } >"$dir/prosody.cfg.lua"
-    for name in alice bob; do
-        prosodyctl --config "$dir/prosody.cfg.lua" register $name localhost $name >/dev/null 2>&1
-    done
-    start_server 'prosody of a browser' "$port" prosody -F --config "$dir/prosody.cfg.lua"
-    server_log=$scratch/push-rooms.log
-    "$rooms" --domain rooms.localhost \
-        --uplink "component://secret@127.0.0.1:$components" >"$server_log" 2>&1 </dev/null &
-    server_pid=$!
-    pids+=("$server_pid")
-    for _ in $(seq 300); do
-        if grep -q 'component successfully authenticated' "$dir/prosody.log"; then break; fi
-        sleep 0.1
-    done
+    start_rooms 'rooms of a browser' "$components"
     judge 120 'Converse and push' node "$live/converse_push.mjs" --port "$port" \
         --component-port "$components" --websocket "ws://127.0.0.1:$websocket/xmpp-websocket" \
         --screenshot "$root/target/live/converse_push.png" "$@"

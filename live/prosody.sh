@@ -10,11 +10,7 @@ need_slixmpp
 need_xmppjs
 
 port=$(free_port)
-dir=$scratch/prosody
-mkdir -p "$dir"
-prosody_base "$dir" "$port" >"$dir/prosody.cfg.lua"
-cat >>"$dir/prosody.cfg.lua" <<EOF
-log = { info = "$dir/prosody.log" }
+start_prosody prosody "$port" '' alice bob <<'END'
 storage = { archive = "memory" }
 modules_enabled = {
     "roster", "saslauth", "disco", "ping", "private", "carbons", "mam",
@@ -25,10 +21,7 @@ Component "rooms.localhost" "muc"
     muc_room_default_public = true
     modules_enabled = { "muc_mam" }
     muc_log_by_default = true
-EOF
-prosodyctl="prosodyctl --config $dir/prosody.cfg.lua"
-for name in alice bob; do $prosodyctl register $name localhost $name >/dev/null 2>&1; done
-start_server prosody "$port" prosody -F --config "$dir/prosody.cfg.lua"
+END
 
 # What Prosody 0.12 does otherwise: one hash per password; a forged stanza-id stands
 # beside its own; a message to oneself reaches the other client twice; a private

@@ -9,29 +9,12 @@ need_example rooms
 
 port=$(free_port)
 components=$(free_port)
-dir=$scratch/prosody
-mkdir -p "$dir"
-prosody_base "$dir" "$port" "$components" >"$dir/prosody.cfg.lua"
-cat >>"$dir/prosody.cfg.lua" <<EOF
-log = { info = "$dir/prosody.log" }
+start_prosody prosody "$port" "$components" alice bob <<END
 modules_enabled = { "roster", "saslauth", "disco", "ping", "carbons" }
 VirtualHost "localhost"
-Component "rooms.localhost"
-    component_secret = "secret"
-EOF
-prosodyctl="prosodyctl --config $dir/prosody.cfg.lua"
-for name in alice bob; do $prosodyctl register $name localhost $name >/dev/null 2>&1; done
-start_server prosody "$port" prosody -F --config "$dir/prosody.cfg.lua"
-
-server_log=$scratch/rooms.log
-"$rooms" --domain rooms.localhost \
-    --uplink "component://secret@127.0.0.1:$components" >"$server_log" 2>&1 </dev/null &
-server_pid=$!
-pids+=("$server_pid")
-for _ in $(seq 300); do
-    if grep -q 'component successfully authenticated' "$dir/prosody.log"; then break; fi
-    sleep 0.1
-done
+$(prosody_components rooms.localhost)
+END
+start_rooms rooms "$components"
 # Prosody copies a private message that is sent into a room to clients outside it.
 judge 300 rooms "$python" "$live/slixmpp_room.py" --port "$port" --lacks pm-copy-rule "$@"
 stop_server rooms

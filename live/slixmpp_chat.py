@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import check
 from check import check as proves
-from client import CLIENT, Client, answer, element, only_stanza_id, stanza_ids
+from client import CLIENT, Client, answer, befriend, element, only_stanza_id, stanza_ids
 
 NO_COPY = ("<private xmlns='urn:xmpp:carbons:2'/>", "<no-copy xmlns='urn:xmpp:hints'/>")
 
@@ -68,12 +68,7 @@ async def account_discovery(w):
 
 @proves("a subscription is asked, granted, and shows presence both ways")
 async def subscription(w):
-    for client in (w.bob, w.phone, w.desk):
-        client.auto_authorize, client.auto_subscribe = True, True
-    w.bob.send_presence_subscription(pto=w.alice)
-    for own in (w.phone, w.desk):
-        await w.bob.presence(own.boundjid.full)
-        await own.presence(w.bob.boundjid.full)
+    await befriend(w.bob, w.phone, w.desk)
 
 
 @proves("a contact is stored, told to the other client, and removed")

@@ -8,7 +8,7 @@ from slixmpp import JID
 import check
 import pair
 from check import check as proves
-from client import WAIT, Client, answer, element, only_stanza_id, stanza_ids
+from client import WAIT, Client, answer, befriend, element, only_stanza_id, stanza_ids
 from occupant import codes, configure, join, muc, said
 
 DISCO = "<query xmlns='http://jabber.org/protocol/disco#info'/>"
@@ -26,14 +26,6 @@ async def log_in(opts):
         client.register_plugin("xep_0092", {"software_name": client.boundjid.full})
         client.inbox.clear()
     return w
-
-
-async def log_out(w):
-    for client in (w.phone, w.desk, w.carol):
-        await client.logout()
-    w.peer.kill()
-    status = await w.ours.stop()
-    assert status == 0, f"our server ended with status {status}"
 
 
 async def asked(client, to, question):
@@ -80,12 +72,7 @@ async def nonsense(w):
 
 @proves("a subscription is asked and granted across, and both see each other come and go")
 async def subscription(w):
-    for client in (w.carol, w.phone, w.desk):
-        client.auto_authorize, client.auto_subscribe = True, True
-    w.carol.send_presence_subscription(pto=w.alice)
-    for own in (w.phone, w.desk):
-        await w.carol.presence(own.boundjid.full)
-        await own.presence(w.carol.boundjid.full)
+    await befriend(w.carol, w.phone, w.desk)
     # Who sees its presence may ask an account; to others it is as if there was none.
     assert await asked(w.carol, w.alice, DISCO) == "result"
     w.desk.send_presence(pshow="away")
@@ -239,4 +226,4 @@ async def back(w):
 
 if __name__ == "__main__":
     opts = pair.options(__doc__)
-    check.run(opts.name, opts, log_in, log_out)
+    check.run(opts.name, opts, log_in, pair.log_out)
