@@ -13,6 +13,7 @@ use tracing::{info, warn};
 
 use super::super::clock::now;
 use super::super::random;
+use super::pauses::Pauses;
 use super::talk::{Broken, Connection};
 use super::{Inside, Target};
 
@@ -24,9 +25,6 @@ const CHUNK: usize = 64 * 1024;
 
 /// How many domains are remembered, to tell layers when the line breaks.
 const DOMAINS: usize = 1_000;
-
-/// The first pause and the longest.
-const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
 
 pub struct Line {
     pub domain: BareJid,
@@ -132,7 +130,7 @@ impl Line {
 
     /// Connects, talks, and begins anew, until it is over.
     pub async fn run<H: Host>(self: Arc<Self>, inside: Inside<H>, over: watch::Receiver<bool>) {
-        let mut pause = PAUSES.0;
+        let mut pauses = Pauses::default();
         loop {
             let why = match self
                 .while_waiting(&inside, &over, Connection::open(&self))
@@ -141,6 +139,7 @@ impl Line {
                 None => return,
                 Some(Ok(connection)) => {
                     info!(domain = %self.domain, to = %self.target.address, "uplink connected");
+                    pauses.connected();
                     self.state().is_refused = false;
                     self.tell(&inside, |domain| Event::LinkBack { domain });
                     let why = connection.talk(&self, &inside, over.clone()).await;
@@ -151,7 +150,6 @@ impl Line {
                         return;
                     }
                     self.tell(&inside, |domain| Event::LinkLost { domain });
-                    pause = PAUSES.0;
                     why
                 }
                 Some(Err(why)) => why,
@@ -160,16 +158,12 @@ impl Line {
                 self.state().is_refused = true;
                 self.bounce(&inside, Condition::RemoteServerNotFound, |_| true);
             }
-            // From half of it to all of it: who broke together with others
-            // does not come back together with them.
-            let share = f64::from(u16::from_be_bytes(random::bytes())) / f64::from(u16::MAX);
-            let pausing = pause.mul_f64(0.5 + share / 2.0);
-            warn!(domain = %self.domain, %why, retry_in = ?pausing, "uplink disconnected");
-            let sleep = tokio::time::sleep(pausing);
+            let pause = pauses.next(u16::from_be_bytes(random::bytes()));
+            warn!(domain = %self.domain, %why, retry_in = ?pause, "uplink disconnected");
+            let sleep = tokio::time::sleep(pause);
             if self.while_waiting(&inside, &over, sleep).await.is_none() {
                 return;
             }
-            pause = PAUSES.1.min(pause * 2);
         }
     }
 

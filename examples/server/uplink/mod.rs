@@ -24,6 +24,7 @@
 //! There is no TLS in XEP-0114: the other server should be on this machine.
 
 mod line;
+mod pauses;
 mod talk;
 mod target;
 #[cfg(test)]
