@@ -30,7 +30,7 @@
 //!
 //! Any subset works, and any order does something sensible. The order of the
 //! picture is the best; this is what is lost when two are swapped. A test in
-//! `tests/layer_order.rs` proves each row, in both directions.
+//! `tests/layer_order/` proves each row, in both directions.
 //!
 //! | Outside | Inside | Swapped |
 //! |---|---|---|

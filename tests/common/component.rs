@@ -1,13 +1,11 @@
 //! A server that welcomes components (XEP-0114), seen from its own side.
 
-use std::time::Duration;
-
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::timeout;
 use tower_xmpp::stanza::{Frame, Limits, Reader, Stanza, Type, ns};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::frames::{self, PATIENCE};
 
 /// The other server, before anybody has connected.
 pub struct Other(pub TcpListener);
@@ -64,19 +62,7 @@ impl Line {
     }
 
     pub async fn frame(&mut self) -> Option<Frame> {
-        let frame = async {
-            loop {
-                if let Some(frame) = self.reader.next().unwrap() {
-                    return Some(frame);
-                }
-                let mut buffer = [0; 4096];
-                match self.socket.read(&mut buffer).await {
-                    Ok(0) | Err(_) => return None,
-                    Ok(count) => self.reader.push(&buffer[..count]),
-                }
-            }
-        };
-        timeout(PATIENCE, frame).await.expect("nothing came")
+        frames::next(&mut self.reader, &mut self.socket).await
     }
 
     pub async fn stanza(&mut self) -> Stanza {

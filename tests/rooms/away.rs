@@ -1,85 +1,9 @@
 //! Members who are away: written to and woken, also by a service that was
 //! started again.
 
-use std::path::PathBuf;
-
 use super::*;
 
-const ROOM: &str = "tea@rooms.example.org";
 const DAN: &str = "dan@two.example/y";
-
-/// A service with a directory, and the server whose component it is.
-struct Place {
-    other: Other,
-    options: Options,
-    data: PathBuf,
-}
-
-impl Place {
-    async fn new(name: &str, more: &str) -> Self {
-        let process = std::process::id();
-        let data = std::env::temp_dir().join(format!("tower-xmpp-away-{name}-{process}"));
-        let other = Other::listen().await;
-        let uplink = format!("component://secret@{}", other.0.local_addr().unwrap());
-        let line = format!("rooms --domain {DOMAIN} --uplink {uplink} {more}");
-        let mut options = Options::parse_from(line.split_whitespace());
-        options.data = Some(data.clone());
-        Self {
-            other,
-            options,
-            data,
-        }
-    }
-
-    async fn start(&self) -> (Service, Line) {
-        let service = Service::start(&self.options).await.unwrap();
-        let (line, _) = self.other.line().await;
-        (service, line)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_dir_all(&self.data);
-    }
-}
-
-/// What the answer to a request is.
-async fn ask(line: &mut Line, iq: &str) -> Stanza {
-    line.send(iq).await;
-    loop {
-        let stanza = line.stanza().await;
-        if stanza.is_response() {
-            return stanza;
-        }
-    }
-}
-
-/// Carol is in the room, which outlives the process.
-async fn carol_sits(line: &mut Line) {
-    join(line, CAROL, "Carol").await;
-    let configured = ask(
-        line,
-        &format!(
-            "<iq type='set' id='c' from='{CAROL}' to='{ROOM}'>\
-             <query xmlns='http://jabber.org/protocol/muc#owner'>\
-             <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
-             <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
-             <field var='muc#roomconfig_persistentroom'><value>1</value></field>\
-             </x></query></iq>"
-        ),
-    )
-    .await;
-    assert!(configured.is_type(&Type::Result));
-}
-
-async fn says(line: &mut Line, id: &str) {
-    line.send(&format!(
-        "<message from='{CAROL}' to='{ROOM}' type='groupchat' id='{id}'>\
-         <body>hi</body></message>"
-    ))
-    .await;
-}
 
 /// The next stanza that is for Dan.
 async fn for_dan(line: &mut Line) -> Stanza {

@@ -4,10 +4,14 @@
 mod away;
 #[path = "../common/component.rs"]
 mod component;
+#[path = "../common/frames.rs"]
+mod frames;
 
 #[allow(dead_code, reason = "the command line is not used here")]
 #[path = "../../examples/rooms/main.rs"]
 mod example;
+
+use std::path::PathBuf;
 
 use clap::Parser;
 use component::{Line, Other};
@@ -15,11 +19,48 @@ use example::service::{CannotStart, Options, Service};
 use tower_xmpp::stanza::{Frame, Kind, Stanza, Type, ns};
 
 const DOMAIN: &str = "rooms.example.org";
+const ROOM: &str = "tea@rooms.example.org";
 const CAROL: &str = "carol@one.example/x";
 
 fn options(domain: &str, other: &Other) -> Options {
     let uplink = format!("component://secret@{}", other.0.local_addr().unwrap());
     Options::parse_from(["rooms", "--domain", domain, "--uplink", &uplink])
+}
+
+/// A service with a directory, and the server whose component it is.
+struct Place {
+    other: Other,
+    options: Options,
+    data: PathBuf,
+}
+
+impl Place {
+    async fn new(name: &str, more: &str) -> Self {
+        let process = std::process::id();
+        let data = std::env::temp_dir().join(format!("tower-xmpp-rooms-{name}-{process}"));
+        let other = Other::listen().await;
+        let uplink = format!("component://secret@{}", other.0.local_addr().unwrap());
+        let line = format!("rooms --domain {DOMAIN} --uplink {uplink} {more}");
+        let mut options = Options::parse_from(line.split_whitespace());
+        options.data = Some(data.clone());
+        Self {
+            other,
+            options,
+            data,
+        }
+    }
+
+    async fn start(&self) -> (Service, Line) {
+        let service = Service::start(&self.options).await.unwrap();
+        let (line, _) = self.other.line().await;
+        (service, line)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.data);
+    }
 }
 
 /// The service, and the one line that it has.
@@ -39,6 +80,43 @@ async fn join(line: &mut Line, who: &str, nick: &str) {
     .await;
     // The subject comes last.
     while !line.stanza().await.has_child("subject", ns::CLIENT) {}
+}
+
+/// What the answer to a request is.
+async fn ask(line: &mut Line, iq: &str) -> Stanza {
+    line.send(iq).await;
+    loop {
+        let stanza = line.stanza().await;
+        if stanza.is_response() {
+            return stanza;
+        }
+    }
+}
+
+/// Carol is in the room, which outlives the process.
+async fn carol_sits(line: &mut Line) {
+    join(line, CAROL, "Carol").await;
+    let configured = ask(
+        line,
+        &format!(
+            "<iq type='set' id='c' from='{CAROL}' to='{ROOM}'>\
+             <query xmlns='http://jabber.org/protocol/muc#owner'>\
+             <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
+             <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
+             <field var='muc#roomconfig_persistentroom'><value>1</value></field>\
+             </x></query></iq>"
+        ),
+    )
+    .await;
+    assert!(configured.is_type(&Type::Result));
+}
+
+async fn says(line: &mut Line, id: &str) {
+    line.send(&format!(
+        "<message from='{CAROL}' to='{ROOM}' type='groupchat' id='{id}'>\
+         <body>hi</body></message>"
+    ))
+    .await;
 }
 
 /// Carol asks for all that was said.
@@ -113,29 +191,10 @@ async fn when_it_ends_occupants_are_told_and_the_stream_is_closed() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_kept_of_a_persistent_room_is_there_after_a_restart() {
-    let data = std::env::temp_dir().join(format!("tower-xmpp-rooms-{}", std::process::id()));
-    let other = Other::listen().await;
-    let options = Options {
-        data: Some(data.clone()),
-        ..options(DOMAIN, &other)
-    };
-    let service = Service::start(&options).await.unwrap();
-    let (mut line, _) = other.line().await;
-    join(&mut line, CAROL, "Carol").await;
-    line.send(&format!(
-        "<iq type='set' id='c' from='{CAROL}' to='tea@{DOMAIN}'>\
-         <query xmlns='http://jabber.org/protocol/muc#owner'>\
-         <x xmlns='jabber:x:data' type='submit'>\
-         <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>\
-         <field var='muc#roomconfig_persistentroom'><value>1</value></field>\
-         </x></query></iq>"
-    ))
-    .await;
-    while line.stanza().await.id() != Some("c") {}
-    line.send(&format!(
-        "<message from='{CAROL}' to='tea@{DOMAIN}' type='groupchat' id='g'><body>hi</body></message>"
-    ))
-    .await;
+    let place = Place::new("kept", "").await;
+    let (service, mut line) = place.start().await;
+    carol_sits(&mut line).await;
+    says(&mut line, "g").await;
     let said = loop {
         let stanza = line.stanza().await;
         if stanza.has_body() {
@@ -144,14 +203,12 @@ async fn what_is_kept_of_a_persistent_room_is_there_after_a_restart() {
     };
     service.shut_down().await;
 
-    let service = Service::start(&options).await.unwrap();
-    let (mut line, _) = other.line().await;
+    let (service, mut line) = place.start().await;
     line.send(&query_archive()).await;
     let found = line.stanza().await;
     let found = found.child("result", ns::MAM).expect("what was said");
     assert_eq!(found.attr("id"), Some(stanza_id(&said)));
     service.shut_down().await;
-    std::fs::remove_dir_all(data).unwrap();
 }
 
 #[tokio::test]

@@ -1,41 +1,15 @@
 //! With `--account-rooms` accounts join rooms: over the wire, what the layer's
 //! own tests say in memory.
 
-use tower_xmpp::stanza::{Kind, Stanza, Type, ns};
+use tower_xmpp::stanza::{Stanza, Type, ns};
 
 use super::client::*;
+use super::rooms::{ROOM, joins, says};
 use super::storage::Data;
-
-pub const ROOM: &str = "tea@rooms.example.org";
-
-pub async fn joins(client: &mut Client, nick: &str) -> Vec<Stanza> {
-    let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
-    client
-        .send(&format!("<presence to='{ROOM}/{nick}'>{x}</presence>"))
-        .await;
-    let mut heard = vec![];
-    loop {
-        let stanza = client.stanza().await;
-        assert!(!stanza.is_error(), "{}", stanza.to_xml());
-        if stanza.kind() == Kind::Message && stanza.has_child("subject", ns::CLIENT) {
-            return heard;
-        }
-        heard.push(stanza);
-    }
-}
 
 async fn hears(client: &mut Client, id: &str) {
     let heard = client.stanza().await;
     assert_eq!(heard.id(), Some(id), "{}", heard.to_xml());
-}
-
-async fn says(client: &mut Client, id: &str) {
-    let hi = "<body>hi</body>";
-    client
-        .send(&format!(
-            "<message to='{ROOM}' type='groupchat' id='{id}'>{hi}</message>"
-        ))
-        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

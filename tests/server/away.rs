@@ -7,17 +7,8 @@ use super::client::*;
 use super::component::{Line, Other};
 use super::pep::{BOOKMARKS, pubsub};
 use super::process::{LISTEN, Process, ask};
+use super::rooms::{self, ROOM, joins};
 use super::storage::Data;
-
-const ROOM: &str = "tea@rooms.example.org";
-
-async fn joins(client: &mut Client, nick: &str) {
-    let x = "<x xmlns='http://jabber.org/protocol/muc'/>";
-    client
-        .send(&format!("<presence to='{ROOM}/{nick}'>{x}</presence>"))
-        .await;
-    while !client.stanza().await.has_child("subject", ns::CLIENT) {}
-}
 
 async fn asks(client: &mut Client, iq: &str) -> Stanza {
     client.send(iq).await;
@@ -68,12 +59,9 @@ const PERSISTENT: &str = "<iq type='set' id='c' to='tea@rooms.example.org'>\
     <field var='FORM_TYPE'><value>http://jabber.org/protocol/muc#roomconfig</value></field>\
     <field var='muc#roomconfig_persistentroom'><value>1</value></field></x></query></iq>";
 
+/// Says it, and has heard itself.
 async fn says(client: &mut Client, id: &str) {
-    client
-        .send(&format!(
-            "<message to='{ROOM}' type='groupchat' id='{id}'><body>hi</body></message>"
-        ))
-        .await;
+    rooms::says(client, id).await;
     while client.stanza().await.id() != Some(id) {}
 }
 

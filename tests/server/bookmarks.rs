@@ -4,9 +4,9 @@
 
 use tower_xmpp::stanza::{Kind, Stanza, Type, ns};
 
-use super::account_rooms::{ROOM, joins};
 use super::client::*;
 use super::pep::{BOOKMARKS, event, ids, interested, items_of, owner, pubsub};
+use super::rooms::{ROOM, joins};
 use super::storage::Data;
 
 const EXTENSION: &str = "<pinned xmlns='urn:example:pins' order='3'>a &lt; b</pinned>";

@@ -2,7 +2,6 @@
 //! what it is told to, byte by byte, and reads what comes back.
 
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -16,9 +15,7 @@ use tower_xmpp::stanza::{Element, Frame, Limits, Reader, Stanza, Type};
 use super::certificate::secure;
 use super::example::options::Options;
 use super::example::server::Server;
-
-/// Nothing takes that long; who waits longer has failed.
-const PATIENCE: Duration = Duration::from_secs(20);
+use super::frames::{self, PATIENCE};
 
 /// Starts a server on a port of its own.
 pub async fn server() -> Server {
@@ -141,20 +138,7 @@ impl Client {
 
     /// What comes next; none when the connection has been closed.
     pub async fn frame(&mut self) -> Option<Frame> {
-        timeout(PATIENCE, async {
-            loop {
-                if let Some(frame) = self.reader.next().unwrap() {
-                    return Some(frame);
-                }
-                let mut buffer = [0; 4096];
-                match self.socket.read(&mut buffer).await {
-                    Ok(0) | Err(_) => return None,
-                    Ok(count) => self.reader.push(&buffer[..count]),
-                }
-            }
-        })
-        .await
-        .expect("nothing came")
+        frames::next(&mut self.reader, &mut self.socket).await
     }
 
     /// What comes next, but for questions whether it arrived (XEP-0198 §4).

@@ -34,6 +34,8 @@ mod websocket;
 mod component;
 #[path = "../common/scripts.rs"]
 mod files;
+#[path = "../common/frames.rs"]
+mod frames;
 
 #[allow(dead_code, reason = "the command line is not used here")]
 #[path = "../../examples/server/main.rs"]

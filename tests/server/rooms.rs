@@ -5,7 +5,7 @@ use tower_xmpp::stanza::{Condition, Kind, Stanza, Type, ns};
 
 use super::client::*;
 
-const ROOM: &str = "tea@rooms.example.org";
+pub const ROOM: &str = "tea@rooms.example.org";
 
 async fn join(client: &mut Client, nick: &str) {
     client
@@ -15,7 +15,12 @@ async fn join(client: &mut Client, nick: &str) {
         .await;
 }
 
-/// All up to the subject, which comes last.
+/// Enters; all that came before the subject, which comes last.
+pub async fn joins(client: &mut Client, nick: &str) -> Vec<Stanza> {
+    join(client, nick).await;
+    until_subject(client).await
+}
+
 async fn until_subject(client: &mut Client) -> Vec<Stanza> {
     let mut heard = vec![];
     loop {
@@ -48,7 +53,7 @@ fn seat(presence: &Stanza) -> String {
     )
 }
 
-async fn say(client: &mut Client, id: &str) {
+pub async fn says(client: &mut Client, id: &str) {
     let body = "<body>hi</body>";
     client
         .send(&format!(
@@ -61,10 +66,8 @@ async fn say(client: &mut Client, id: &str) {
 async fn both(server: &super::example::server::Server) -> (Client, Client) {
     let mut alice = Client::bound(server.address(), "alice", "phone").await;
     let mut bob = Client::bound(server.address(), "bob", "desk").await;
-    join(&mut alice, "Alice").await;
-    until_subject(&mut alice).await;
-    join(&mut bob, "Bob").await;
-    until_subject(&mut bob).await;
+    joins(&mut alice, "Alice").await;
+    joins(&mut bob, "Bob").await;
     assert_eq!(seat(&alice.stanza().await), "Bob none participant ");
     (alice, bob)
 }
@@ -73,19 +76,17 @@ async fn both(server: &super::example::server::Server) -> (Client, Client) {
 async fn who_comes_first_makes_the_room_and_who_comes_next_sees_who_is_there() {
     let server = server().await;
     let mut alice = Client::bound(server.address(), "alice", "phone").await;
-    join(&mut alice, "Alice").await;
-    let heard = until_subject(&mut alice).await;
+    let heard = joins(&mut alice, "Alice").await;
     assert_eq!(
         heard.iter().map(seat).collect::<Vec<_>>(),
         ["Alice owner moderator 110,201"]
     );
 
-    say(&mut alice, "before").await;
+    says(&mut alice, "before").await;
     assert_eq!(alice.stanza().await.id(), Some("before"));
 
     let mut bob = Client::bound(server.address(), "bob", "desk").await;
-    join(&mut bob, "Bob").await;
-    let heard = until_subject(&mut bob).await;
+    let heard = joins(&mut bob, "Bob").await;
     assert_eq!(seat(&heard[0]), "Alice owner moderator ");
     assert_eq!(seat(&heard[1]), "Bob none participant 110");
     assert_eq!(heard[2].id(), Some("before"));
@@ -98,8 +99,8 @@ async fn what_is_said_reaches_all_in_one_order() {
     let server = server().await;
     let (mut alice, mut bob) = both(&server).await;
     for number in 0..50 {
-        say(&mut alice, &format!("a{number}")).await;
-        say(&mut bob, &format!("b{number}")).await;
+        says(&mut alice, &format!("a{number}")).await;
+        says(&mut bob, &format!("b{number}")).await;
     }
     let (mut one, mut other) = (vec![], vec![]);
     for _ in 0..100 {
@@ -192,7 +193,7 @@ async fn who_is_outside_is_not_heard() {
     let server = server().await;
     let (mut alice, mut bob) = both(&server).await;
     let mut stranger = Client::bound(server.address(), "bob", "phone").await;
-    say(&mut stranger, "s").await;
+    says(&mut stranger, "s").await;
     let error = stranger.stanza().await.error().unwrap();
     assert_eq!(error.condition, Condition::NotAcceptable);
     alice.expect_nothing().await;

@@ -1,7 +1,5 @@
 //! The same streams over WebSocket (RFC 7395).
 
-use std::time::Duration;
-
 use futures::{SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -15,8 +13,8 @@ use tower_xmpp::stanza::{Element, ElementRef, ns};
 use super::certificate::{Files, secure};
 use super::client::{Client, PING, Socket, plain, server_with};
 use super::example::server::Server;
+use super::frames::PATIENCE;
 
-const PATIENCE: Duration = Duration::from_secs(20);
 const OPEN: &str =
     "<open xmlns='urn:ietf:params:xml:ns:xmpp-framing' to='example.org' version='1.0'/>";
 const CLOSE: &str = "<close xmlns='urn:ietf:params:xml:ns:xmpp-framing'/>";
