@@ -4,7 +4,7 @@ use std::sync::Arc;
 use jid::{BareJid, FullJid};
 
 use crate::flow::End;
-use crate::stanza::Stanza;
+use crate::stanza::{Element, Stanza, ns};
 
 use super::expect::Expecting;
 use super::state::Action;
@@ -92,6 +92,53 @@ impl Session {
         if let Some(refused) = refused {
             panic!("{self} may not join {seat}: {}", refused.to_xml());
         }
+        came
+    }
+
+    /// Sets options of a room that it owns (XEP-0045 §10.2), and takes in all
+    /// that comes of it.
+    ///
+    /// ```
+    /// # let w = tower_xmpp::testkit::World::new();
+    /// # w.host("muc.example", ()).rooms("muc.example").host("a.example", ());
+    /// let alice = w.session("alice@a.example/phone");
+    /// alice.joins("tea@muc.example/Alice");
+    /// // The room outlives its occupants.
+    /// alice.configures("tea@muc.example", [("muc#roomconfig_persistentroom", "1")]);
+    /// # w.finish();
+    /// ```
+    ///
+    /// # Panics
+    /// If the room refuses.
+    #[track_caller]
+    pub fn configures<'a>(
+        &self,
+        room: &str,
+        options: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Vec<Stanza> {
+        let field = |(var, value): (&str, &str)| {
+            let value = Element::new("value", ns::DATA_FORMS).with_text(value);
+            let field = Element::new("field", ns::DATA_FORMS).with_attr("var", var);
+            field.with_child(value)
+        };
+        let kind = ("FORM_TYPE", ns::MUC_ROOMCONFIG);
+        let form = Element::new("x", ns::DATA_FORMS).with_attr("type", "submit");
+        let form = std::iter::once(kind)
+            .chain(options)
+            .map(field)
+            .fold(form, Element::with_child);
+        let query = Element::new("query", ns::MUC_OWNER).with_child(form);
+        self.send(
+            xml!("<iq type='set' id='configures' to='{room}'/>")
+                .into_stanza()
+                .with_child(query),
+        );
+        let came = self.take_all();
+        let is_done = |stanza: &Stanza| stanza.id() == Some("configures") && !stanza.is_error();
+        assert!(
+            came.iter().any(is_done),
+            "{self} may not configure {room}: {came:?}"
+        );
         came
     }
 

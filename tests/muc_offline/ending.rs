@@ -38,7 +38,9 @@ fn who_has_no_affiliation_any_more_gets_nothing_more() {
 fn a_room_that_becomes_members_only_writes_to_members_alone() {
     let house = House::new();
     let alice = house.alice("1");
-    house.configures("muc#roomconfig_membersonly", "1");
+    house
+        .bob
+        .configures(ROOM, [("muc#roomconfig_membersonly", "1")]);
     house.says("m1");
     assert_eq!(house.forwarded(), ["m1"]);
     house.sets("<item affiliation='none' jid='alice@a.example'/>");

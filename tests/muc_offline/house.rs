@@ -70,22 +70,10 @@ impl House {
             bob,
         };
         // Persistent, so that it outlives its occupants.
-        house.configures("muc#roomconfig_persistentroom", "1");
         house
-    }
-
-    /// Bob changes one option of the room.
-    pub fn configures(&self, var: &str, value: &str) {
-        self.bob.send(xml!(
-            "<iq type='set' id='config' to='{ROOM}'>\
-             <query xmlns='http://jabber.org/protocol/muc#owner'>\
-             <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
-             <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
-             <field var='{var}'><value>{value}</value></field></x></query></iq>"
-        ));
-        let came = self.bob.take_all();
-        let done = |stanza: &Stanza| stanza.id() == Some("config") && !stanza.is_error();
-        assert!(came.iter().any(done), "{came:?}");
+            .bob
+            .configures(ROOM, [("muc#roomconfig_persistentroom", "1")]);
+        house
     }
 
     /// Bob gives somebody an affiliation, or a role.

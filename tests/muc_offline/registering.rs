@@ -4,7 +4,7 @@ use tower_xmpp::muc_offline::{Limits, Settings};
 use tower_xmpp::stanza::{Condition, ns};
 use tower_xmpp::testkit::xml;
 
-use super::house::{GET, House, form, query, refused, shown, submit};
+use super::house::{GET, House, ROOM, form, query, refused, shown, submit};
 
 #[test]
 fn who_is_not_registered_is_shown_the_field_and_it_says_no() {
@@ -93,7 +93,9 @@ fn remove_ends_the_membership_that_came_with_it() {
     alice.asks(query("<remove/>"));
     assert_eq!(house.registrations(), []);
     house.says("m1");
-    house.configures("muc#roomconfig_membersonly", "1");
+    house
+        .bob
+        .configures(ROOM, [("muc#roomconfig_membersonly", "1")]);
     alice.send(xml!("{GET}"));
     alice.expect(refused(Condition::RegistrationRequired));
     house.finish();
@@ -162,7 +164,9 @@ fn outcasts_strangers_at_closed_doors_and_unknown_rooms() {
     alice.take_all();
     alice.send(xml!("{}", submit("Alice", Some("1"))));
     alice.expect(refused(Condition::NotAllowed));
-    house.configures("muc#roomconfig_membersonly", "1");
+    house
+        .bob
+        .configures(ROOM, [("muc#roomconfig_membersonly", "1")]);
     let carol = house.w.session("carol@a.example/x");
     carol.send(xml!("{}", submit("Carol", Some("1"))));
     carol.expect(refused(Condition::RegistrationRequired));

@@ -8,153 +8,14 @@ use tower::ServiceBuilder;
 use tower_xmpp::account_muc::AccountMucLayer;
 use tower_xmpp::flow::{Event, Route};
 use tower_xmpp::middleware::from_fn;
-use tower_xmpp::muc_push::{MucPushAccountLayer, MucPushRoomLayer, Target, Targets};
-use tower_xmpp::stanza::{Condition, Stanza, ns};
+use tower_xmpp::muc_push::{MucPushAccountLayer, Targets};
+use tower_xmpp::stanza::{Condition, ns};
 use tower_xmpp::store::{MemorySeats, MemoryTargets};
 use tower_xmpp::testkit::room::{Creation, Settings};
 use tower_xmpp::testkit::{Session, World, xml};
 
-use super::house::{ROOM, SECRET, Sent, enable, refused};
-
-/// Time for a few ticks.
-const TICKS: Duration = Duration::from_secs(30);
-
-/// A server with accounts that join rooms themselves, a server with rooms, and
-/// Bob, who joins as clients always did.
-pub struct Town {
-    pub w: World,
-    /// What the accounts' server keeps, and what the rooms'.
-    accounts: Arc<MemoryTargets>,
-    seats: Arc<MemorySeats>,
-    rooms: Arc<MemoryTargets>,
-    /// What the accounts' server sent in an account's name.
-    sent: Sent,
-    pub bob: Session,
-}
-
-impl Town {
-    fn new() -> Self {
-        Self::built(World::new(), true)
-    }
-
-    pub fn built(w: World, offers: bool) -> Self {
-        let (accounts, seats) = (Arc::default(), Arc::default());
-        let (rooms, sent) = (Arc::<MemoryTargets>::default(), Sent::default());
-        let town = Self {
-            bob: {
-                host_accounts(&w, &accounts, &seats, &sent, false);
-                if offers {
-                    w.host("muc.example", push(&w, &rooms));
-                }
-                w.rooms("muc.example").host("b.example", ());
-                w.session("bob@b.example/x")
-            },
-            w,
-            accounts,
-            seats,
-            rooms,
-            sent,
-        };
-        town.bob.joins("tea@muc.example/Bob");
-        persists(&town.bob);
-        town
-    }
-
-    /// A client has joined its account, and is gone without a word.
-    pub fn sleeper(&self, name: &str) {
-        let session = self.w.session(&format!("{name}@a.example/phone"));
-        session.joins(&format!("{ROOM}/{name}"));
-        self.w.advance(TICKS);
-        session.lose();
-        self.bob.take_all();
-    }
-
-    /// The rooms forget who is there. Bob comes back.
-    pub fn crash(&self) {
-        self.w.restart_rooms("muc.example");
-        self.bob.joins("tea@muc.example/Bob");
-    }
-
-    pub fn says(&self, id: &str) {
-        self.bob.send(xml!(
-            "<message to='{ROOM}' type='groupchat' id='{id}'><body>hi</body></message>"
-        ));
-        self.w.advance(TICKS);
-        self.bob.take_all();
-    }
-
-    /// The real JIDs of who is in the room, but for Bob.
-    pub fn there(&self) -> Vec<String> {
-        let seats = self.w.occupants(ROOM).into_iter();
-        let all = seats.flat_map(|(_, sessions)| sessions);
-        let mut all: Vec<_> = all.map(|jid| jid.to_string()).collect();
-        all.retain(|jid| *jid != "bob@b.example/x");
-        all.sort();
-        all
-    }
-
-    pub fn targets(&self) -> Vec<Target> {
-        self.w.settle();
-        block_on(self.rooms.all()).expect("memory does not fail")
-    }
-
-    fn sent(&self, namespace: &str) -> usize {
-        self.w.settle();
-        let sent = self.sent.lock().unwrap();
-        let asks = |stanza: &&Stanza| stanza.payload().is_some_and(|it| it.ns() == namespace);
-        sent.iter().filter(asks).count()
-    }
-}
-
-fn push(w: &World, store: &Arc<MemoryTargets>) -> MucPushRoomLayer {
-    block_on(MucPushRoomLayer::open(store.clone(), Arc::new(w.entropy()))).unwrap()
-}
-
-fn host_accounts(
-    w: &World,
-    store: &Arc<MemoryTargets>,
-    seats: &Arc<MemorySeats>,
-    sent: &Sent,
-    again: bool,
-) {
-    let rooms = AccountMucLayer::new(seats.clone(), Arc::new(w.entropy()));
-    block_on(rooms.feature().restore()).unwrap();
-    let known = rooms.feature().clone();
-    let push = MucPushAccountLayer::open(store.clone(), Arc::new(w.entropy()), known);
-    let push = block_on(push).unwrap();
-    let seen = sent.clone();
-    let spy = from_fn("spy", move |envelope, next| {
-        if let (Route::FromAccount(_), Some(stanza)) = (&envelope.route, envelope.as_stanza()) {
-            seen.lock().unwrap().push(stanza.clone());
-        }
-        next.run(envelope)
-    });
-    let stack = ServiceBuilder::new().layer(push).layer(rooms).layer(spy);
-    match again {
-        true => w.start_again("a.example", stack),
-        false => w.host("a.example", stack),
-    };
-}
-
-fn persists(owner: &Session) {
-    owner.asks(xml!(
-        "<iq type='set' id='config' to='{ROOM}'>\
-         <query xmlns='http://jabber.org/protocol/muc#owner'>\
-         <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
-         <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
-         <field var='muc#roomconfig_persistentroom'><value>1</value></field></x></query></iq>"
-    ));
-    owner.take_all();
-}
-
-/// What a room sends to the account, with the node that it was told.
-pub fn notification(to: &str, node: &str) -> String {
-    format!(
-        "<iq type='set' id='p1' to='{to}'><pubsub xmlns='http://jabber.org/protocol/pubsub'>\
-         <publish node='{node}'><item><notification xmlns='urn:xmpp:push:0'/></item></publish>\
-         </pubsub></iq>"
-    )
-}
+use super::house::{PERSISTENT, ROOM, SECRET, Sent, enable, refused};
+use super::town::{TICKS, Town, host_accounts, notification, push};
 
 #[test]
 fn an_account_that_is_in_a_room_registers_itself_once() {
@@ -244,7 +105,7 @@ fn rooms_and_accounts_may_share_a_server() {
     w.rooms_with("a.example", "muc.example", settings);
     let bob = w.session("bob@b.example/x");
     bob.joins("tea@muc.example/Bob");
-    persists(&bob);
+    bob.configures(ROOM, [PERSISTENT]);
     let phone = w.session("alice@a.example/phone");
     phone.joins("tea@muc.example/Alice");
     w.advance(TICKS);

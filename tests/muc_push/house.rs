@@ -13,6 +13,7 @@ use tower_xmpp::store::MemoryTargets;
 use tower_xmpp::testkit::{Got, Session, World, xml};
 
 pub const ROOM: &str = "tea@muc.example";
+pub const PERSISTENT: (&str, &str) = ("muc#roomconfig_persistentroom", "1");
 pub const SECRET: &str = "<x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
     <value>http://jabber.org/protocol/pubsub#publish-options</value></field>\
     <field var='secret'><value>s3cret</value></field></x>";
@@ -59,20 +60,8 @@ impl House {
             sent,
         };
         house.bob.joins("tea@muc.example/Bob");
-        house.configures("muc#roomconfig_persistentroom");
+        house.bob.configures(ROOM, [PERSISTENT]);
         house
-    }
-
-    /// Bob sets an option of the room.
-    pub fn configures(&self, option: &str) {
-        self.bob.asks(xml!(
-            "<iq type='set' id='config' to='{ROOM}'>\
-             <query xmlns='http://jabber.org/protocol/muc#owner'>\
-             <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
-             <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
-             <field var='{option}'><value>1</value></field></x></query></iq>"
-        ));
-        self.bob.take_all();
     }
 
     /// Bob makes somebody something to the room, or nothing in particular.

@@ -12,8 +12,8 @@ use tower_xmpp::muc_push::{MucPushAccountLayer, Target, Targets};
 use tower_xmpp::stanza::{Condition, Stanza, Time};
 use tower_xmpp::store::MemoryTargets;
 
-use super::account::notification;
 use super::house::ROOM;
+use super::town::notification;
 
 /// Nobody sits anywhere.
 struct NoSeats;

@@ -11,3 +11,4 @@ mod oracle;
 mod property;
 mod registering;
 mod returning;
+mod town;

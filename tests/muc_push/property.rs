@@ -14,7 +14,7 @@ use tower_xmpp::stanza::Condition;
 use tower_xmpp::store::MemoryTargets;
 use tower_xmpp::testkit::{Session, World, xml};
 
-use super::house::{ROOM, enable};
+use super::house::{PERSISTENT, ROOM, enable};
 use super::oracle::{Oracle, answer};
 
 const NAMES: [&str; 3] = ["alice", "carol", "dave"];
@@ -147,13 +147,7 @@ impl Scene {
             users,
         };
         scene.bob.joins("tea@muc.example/Bob");
-        scene.bob.asks(xml!(
-            "<iq type='set' id='c' to='{ROOM}'>\
-             <query xmlns='http://jabber.org/protocol/muc#owner'>\
-             <x xmlns='jabber:x:data' type='submit'><field var='FORM_TYPE'>\
-             <value>http://jabber.org/protocol/muc#roomconfig</value></field>\
-             <field var='muc#roomconfig_persistentroom'><value>1</value></field></x></query></iq>"
-        ));
+        scene.bob.configures(ROOM, [PERSISTENT]);
         scene
     }
 

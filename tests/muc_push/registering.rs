@@ -64,7 +64,9 @@ fn what_may_not_be_asked_is_refused_and_nothing_is_stored() {
 #[test]
 fn who_may_not_enter_may_not_ask() {
     let house = House::new();
-    house.configures("muc#roomconfig_membersonly");
+    house
+        .bob
+        .configures(ROOM, [("muc#roomconfig_membersonly", "1")]);
     house.alice.send(xml!("{}", enable(ROOM, PHONE, "n", "")));
     house.alice.expect(refused(Condition::RegistrationRequired));
     house.affiliates("alice@a.example", "outcast");

@@ -3,8 +3,8 @@
 use proptest::prelude::*;
 use tower_xmpp::testkit::{World, xml};
 
-use super::account::Town;
 use super::house::ROOM;
+use super::town::Town;
 
 const NAMES: [&str; 3] = ["alice", "carol", "dave"];
 
