@@ -26,6 +26,9 @@
 //! * **To write a layer**, read [`middleware`]; `examples/custom_layer.rs` is
 //!   one in a file, and CONTRIBUTING.md leads through one of the crate's own.
 //!
+//! What else a host needs is `tower`, for its `ServiceBuilder`, and a runtime.
+//! Addresses are those of [`jid`], which is here under its own name.
+//!
 //! # The order of layers
 //!
 //! Any subset works, and any order does something sensible. The order of the
@@ -97,8 +100,12 @@
         clippy::missing_panics_doc,
     )
 )]
+// docs.rs says at each item which feature brings it.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 // `pub` means public: what stays inside says `pub(crate)` or nothing.
 #![warn(unreachable_pub, missing_debug_implementations)]
+
+pub use jid;
 
 #[cfg(feature = "account-muc")]
 pub mod account_muc;

@@ -18,7 +18,9 @@ use jid::{BareJid, FullJid, Jid};
 pub enum Route {
     /// Sent by one of our sessions.
     FromSession(FullJid),
-    /// Sent in the name of one of our accounts, by a layer.
+    /// Sent in the name of one of our accounts, by a layer. It is archived like
+    /// what a session sends, but not forked: no session has written it, and the
+    /// layer that wants them to see it sends them [copies](super::Emit::copy).
     FromAccount(BareJid),
     /// Addressed to one of our accounts or to one of its sessions.
     ToAccount(BareJid),

@@ -92,6 +92,9 @@
 //!   does not say who got it; then only messages to a full JID are copied.
 //! * MR2's example shows the message to the account with `to` changed to the
 //!   receiving session. Deliberately it is not: all sessions get one stanza.
+//! * What a layer writes in the account's name
+//!   ([`Route::FromAccount`](crate::flow::Route::FromAccount)) is not shared: no
+//!   session has sent it.
 //! * Errors are matched with messages by the other end's bare JID and the id,
 //!   among the last 128 eligible messages each way, and the last 128 that
 //!   several sessions got, of an account that has a session of rule 1. Older

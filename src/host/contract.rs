@@ -33,7 +33,7 @@ pub trait Host: Send + Sync + 'static {
     /// that enters like any other.
     fn send(&self, at: Time, stanza: Stanza);
 
-    /// Serves what ends at the host itself:
+    /// Serves what ends at the host itself, always a stanza:
     ///
     /// * IQ requests to the server or to an account's bare JID, from a session
     ///   without `to` as well;
