@@ -247,6 +247,7 @@ run_checks() {
     judge 300 chat "$python" "$live/slixmpp_chat.py" "$@"
     judge 300 rooms "$python" "$live/slixmpp_room.py" "$@"
     judge 300 archive "$python" "$live/slixmpp_archive.py" "$@"
+    judge 120 login "$python" "$live/raw_login.py" "$@"
     judge 300 'bad input' "$python" "$live/raw_stream.py" "$@"
     judge 120 xmpp.js node "$live/xmppjs.mjs" "$@"
 }

@@ -226,3 +226,8 @@ def sasl_failure(answer):
     """The condition of a SASL failure."""
     assert answer.tag == f"{SASL}failure", ET.tostring(answer).decode()
     return answer[0].tag.replace(SASL, "")
+
+
+def logged_in(opts, resource="raw", account=None, **options):
+    """A session of alice, or of another account."""
+    return Stream(opts, **options).login(account or opts.alice, resource)

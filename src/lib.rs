@@ -8,12 +8,12 @@
 //!        │  Envelope: a stanza or an event, and its route
 //!        ▼
 //!  account_muc  the account joins rooms, not the client
-//!  archive    archive once, stamp, keep forged archive IDs out, answer queries
-//!  fork       every message on every client of the account
+//!  archive      archive once, stamp, keep forged archive IDs out, answer queries
+//!  fork         every message on every client of the account
 //!  muc_offline  rooms write to members who are away
-//!  muc_push   rooms wake who believes to be there and is not
-//!  your own   a function, or a middleware::Feature
-//!  Router     RFC 6121 §8, sessions, other domains
+//!  muc_push     rooms wake who believes to be there and is not
+//!  your own     a function, or a middleware::Feature
+//!  Router       RFC 6121 §8, sessions, other domains
 //!        │  Outcome: what became of the original, what to send besides
 //!        ▼
 //!  sessions, s2s, rooms
@@ -32,7 +32,11 @@
 //! # The order of layers
 //!
 //! Any subset works, and any order does something sensible. The order of the
-//! picture is the best; this is what is lost when two are swapped. A test in
+//! picture is the best for rooms and clients; the layers by which accounts take in
+//! what `muc_offline` and `muc_push` of other servers' rooms say stand further out.
+//! With all of them, outermost first: `muc_push` (account), `account_muc`,
+//! `muc_offline` (account), `archive`, `fork`, `muc_offline` (room), `muc_push`
+//! (room). This is what is lost when two are swapped; a test in
 //! `tests/layer_order/` proves each row, in both directions.
 //!
 //! | Outside | Inside | Swapped |

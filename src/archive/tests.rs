@@ -1,5 +1,5 @@
 //! The rules, one by one. What becomes of whole conversations stands in
-//! `tests/archive.rs`.
+//! `tests/archive/`.
 
 use jid::Jid;
 

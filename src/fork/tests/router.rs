@@ -1,6 +1,6 @@
 //! The layer over routers that answer differently: what became of the
 //! original decides about the copies. Flows between several parties are in
-//! `tests/fork.rs`.
+//! `tests/fork/`.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
