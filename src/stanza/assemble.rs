@@ -6,7 +6,9 @@ use super::error::ParseError;
 use super::fragment::{self, Fragment, Node};
 use super::head::{Address, Head};
 use super::limits::{Limit, Limits, StreamError};
-use super::scan::{Outer, Piece, Scan, Start};
+use super::plain::Plain;
+use super::scan::Scan;
+use super::scope::{Outer, Piece, Scope, Start};
 use super::types::Kind;
 use super::{Stanza, dom, escape, ns};
 
@@ -16,16 +18,16 @@ use super::{Stanza, dom, escape, ns};
 pub(super) struct Assembly {
     head: Head,
     to: Option<Address>,
-    depth: usize,
     origin: usize,
     /// Where the contents begin.
     inner: usize,
     content: Cow<'static, str>,
     limits: Limits,
     spans: Vec<Span>,
-    /// For each element open inside the stanza: does it, with all around it,
-    /// stand in the content namespace?
-    relative: Vec<bool>,
+    /// How many elements are open inside the stanza.
+    open: usize,
+    /// How many of them, from the outermost on, stand in the content namespace.
+    relative: usize,
 }
 
 /// A direct child.
@@ -44,7 +46,7 @@ struct Span {
 
 impl Assembly {
     /// Begins with a start tag.
-    pub(super) fn open(kind: Kind, start: Start, limits: &Limits) -> Self {
+    pub(super) fn open(kind: Kind, start: Start<'_>, limits: &Limits) -> Self {
         let (mut head, mut to) = (Head::new(kind), None);
         for attribute in start.attributes {
             head.read_attribute(
@@ -57,13 +59,13 @@ impl Assembly {
         Assembly {
             head,
             to,
-            depth: start.depth,
             origin: start.start,
             inner: start.end - start.start,
             content: start.namespace,
             limits: *limits,
             spans: Vec::new(),
-            relative: Vec::new(),
+            open: 0,
+            relative: 0,
         }
     }
 
@@ -73,12 +75,12 @@ impl Assembly {
     }
 
     /// An element inside the stanza begins.
-    pub(super) fn start(&mut self, start: Start) -> Result<(), StreamError> {
-        let in_content = self.relative.last().copied().unwrap_or(true);
-        let relative = in_content && start.namespace == self.content;
+    pub(super) fn start(&mut self, start: Start<'_>) -> Result<(), StreamError> {
+        let relative = self.relative == self.open && start.namespace == self.content;
         let absolute = relative && (start.prefixed || start.own_default.is_some());
-        self.relative.push(relative);
-        if start.depth == self.depth + 1 {
+        self.open += 1;
+        self.relative += usize::from(relative);
+        if self.open == 1 {
             if self.spans.len() == self.limits.children {
                 return Err(StreamError::PolicyViolation(Limit::Children));
             }
@@ -107,8 +109,9 @@ impl Assembly {
 
     /// An element inside the stanza ends.
     pub(super) fn end(&mut self, end: usize) {
-        self.relative.pop();
-        if self.relative.is_empty()
+        self.open -= 1;
+        self.relative = self.relative.min(self.open);
+        if self.open == 0
             && let Some(span) = self.spans.last_mut()
         {
             span.end = end - self.origin;
@@ -188,13 +191,49 @@ pub(super) fn declare(xml: &str, name_end: usize, outer: &[Outer], out: &mut Str
 
 /// The kind of stanza that this start tag begins; None if it is something
 /// else. `content` is the content namespace of the stream, if it has one.
-pub(super) fn kind(start: &Start, content: Option<&str>) -> Result<Option<Kind>, StreamError> {
+pub(super) fn kind(start: &Start<'_>, content: Option<&str>) -> Result<Option<Kind>, StreamError> {
     let kind = Kind::from_name(&start.name).filter(|_| ns::is_content(&start.namespace));
     match content {
         Some(content) if kind.is_some() && start.namespace != content => {
             Err(StreamError::InvalidNamespace)
         }
         _ => Ok(kind),
+    }
+}
+
+/// The stanza that `xml` begins with, and its length, if all of it is there, plain
+/// and right. Else it has to be read piece by piece, which finds out what is wrong.
+pub(super) fn at_once(
+    xml: &[u8],
+    scope: &mut Scope,
+    content: Option<&str>,
+    limits: &Limits,
+) -> Option<(Stanza, usize)> {
+    let mark = scope.mark();
+    scope.set_edge(scope.depth() + 2);
+    let found = plain(Plain::new(xml, scope), xml, content, limits);
+    scope.restore(mark);
+    found
+}
+
+fn plain(
+    mut tags: Plain<'_, '_>,
+    xml: &[u8],
+    content: Option<&str>,
+    limits: &Limits,
+) -> Option<(Stanza, usize)> {
+    let Piece::Start(start) = tags.next()? else {
+        return None;
+    };
+    let kind = kind(&start, content).ok()??;
+    let mut assembly = Assembly::open(kind, start, limits);
+    loop {
+        match tags.next()? {
+            Piece::Start(start) => assembly.start(start).ok()?,
+            Piece::End { end } if tags.is_open() => assembly.end(end),
+            Piece::End { end } => return Some((assembly.finish(&xml[..end]).ok()?, end)),
+            Piece::Text { .. } => {}
+        }
     }
 }
 
@@ -207,8 +246,12 @@ pub(super) fn parse(xml: &[u8], limits: &Limits) -> Result<Stanza, ParseError> {
         stanza_bytes: xml.len(),
         ..*limits
     };
+    match at_once(xml, &mut Scope::new(token, ns::CLIENT), None, limits) {
+        Some((stanza, length)) if length == xml.len() => return Ok(stanza),
+        _ => {}
+    }
     let mut scan = Scan::new(token, ns::CLIENT);
-    scan.set_edge(2);
+    scan.scope.set_edge(2);
     let mut rest = xml;
     let mut assembly: Option<Assembly> = None;
     let mut stanza = None;
@@ -219,7 +262,7 @@ pub(super) fn parse(xml: &[u8], limits: &Limits) -> Result<Stanza, ParseError> {
                 assembly = Some(Assembly::open(kind, start, limits));
             }
             (Piece::Start(start), Some(assembly)) => assembly.start(start)?,
-            (Piece::End { end }, Some(assembly)) if scan.depth() > 0 => assembly.end(end),
+            (Piece::End { end }, Some(assembly)) if scan.scope.depth() > 0 => assembly.end(end),
             (Piece::End { end }, _) => {
                 if let Some(assembly) = assembly.take() {
                     let origin = assembly.origin();

@@ -1,6 +1,7 @@
 //! The typed head: what the start tag of a stanza says, but for `to`, in which
 //! the copies of one message differ: they share all the rest.
 
+use std::borrow::Cow;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -111,14 +112,14 @@ impl Head {
         to: &mut Option<Address>,
         namespace: Option<&str>,
         name: &str,
-        value: String,
+        value: Cow<'_, str>,
     ) {
         match (namespace, name) {
-            (None, "type") => self.type_ = Some(Type::from(value.as_str())),
+            (None, "type") => self.type_ = Some(Type::from(value.as_ref())),
             (None, "to") => *to = Some(Address::parse(&value)),
             (None, "from") => self.from = Some(Address::parse(&value)),
-            (None, "id") => self.id = Some(value),
-            (Some(ns::XML), "lang") => self.lang = Some(value),
+            (None, "id") => self.id = Some(value.into_owned()),
+            (Some(ns::XML), "lang") => self.lang = Some(value.into_owned()),
             _ => self.others.push(Attribute {
                 namespace: namespace.map(Into::into),
                 name: name.into(),

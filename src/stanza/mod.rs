@@ -13,9 +13,11 @@ mod head;
 mod limits;
 pub mod ns;
 mod out;
+mod plain;
 mod raw;
 mod reader;
 mod scan;
+mod scope;
 #[cfg(test)]
 mod tests;
 mod time;

@@ -5,7 +5,8 @@ use std::fmt;
 use super::assemble::{self, Assembly, declare};
 use super::element::Element;
 use super::limits::{Limit, Limits, StreamError};
-use super::scan::{Outer, Piece, Scan, Start};
+use super::scan::Scan;
+use super::scope::{Outer, Piece, Start};
 use super::{Stanza, dom, ns};
 
 /// What a stream consists of.
@@ -178,6 +179,12 @@ impl Reader {
             if matches!(self.state, State::Header) && self.seen == self.done {
                 self.skip_blank();
             }
+            if matches!(self.state, State::Idle)
+                && self.seen == self.done
+                && let Some(stanza) = self.at_once()
+            {
+                return Ok(Some(Frame::Stanza(stanza)));
+            }
             // One byte more than allowed shows that it is too much.
             let allowed = self.limits.stanza_bytes.saturating_add(1);
             let stop = self.buffer.len().min(self.done.saturating_add(allowed));
@@ -201,8 +208,31 @@ impl Reader {
         }
     }
 
-    fn take(&mut self, piece: Piece) -> Result<Option<Frame>, StreamError> {
-        let depth = self.scan.depth();
+    /// The next stanza, if all of it is there already and the scan has seen nothing of it.
+    fn at_once(&mut self) -> Option<Stanza> {
+        self.pass(blanks(&self.buffer[self.done..]));
+        let rest = &self.buffer[self.done..];
+        let allowed = rest.len().min(self.limits.stanza_bytes);
+        let (stanza, length) = assemble::at_once(
+            &rest[..allowed],
+            &mut self.scan.scope,
+            self.content.as_deref(),
+            &self.limits,
+        )?;
+        self.pass(length);
+        Some(stanza)
+    }
+
+    /// Lets go of bytes that the scan was not shown.
+    fn pass(&mut self, bytes: usize) {
+        self.scan.skip(bytes);
+        self.done += bytes;
+        self.origin += bytes;
+        self.seen = self.done;
+    }
+
+    fn take(&mut self, piece: Piece<'_>) -> Result<Option<Frame>, StreamError> {
+        let depth = self.scan.scope.depth();
         match (piece, &mut self.state) {
             (Piece::Start(start), State::Header) => {
                 let header = header(&start)?;
@@ -244,10 +274,10 @@ impl Reader {
     }
 
     /// A top-level element begins.
-    fn open(&mut self, start: Start) -> Result<(), StreamError> {
+    fn open(&mut self, start: Start<'_>) -> Result<(), StreamError> {
         self.state = match assemble::kind(&start, self.content.as_deref())? {
             Some(kind) => {
-                self.scan.set_edge(3);
+                self.scan.scope.set_edge(3);
                 State::InStanza(Box::new(Assembly::open(kind, start, &self.limits)))
             }
             None => State::InNonza(Nonza {
@@ -260,7 +290,7 @@ impl Reader {
 
     /// A top-level element ends.
     fn close(&mut self, end: usize) -> Result<Frame, StreamError> {
-        self.scan.set_edge(2);
+        self.scan.scope.set_edge(2);
         let xml = &self.buffer[self.done..][..end - self.origin];
         let frame = match std::mem::replace(&mut self.state, State::Idle) {
             State::InStanza(assembly) => Frame::Stanza(assembly.finish(xml)?),
@@ -322,7 +352,7 @@ impl fmt::Debug for Reader {
 fn blanks(bytes: &[u8]) -> usize {
     bytes
         .iter()
-        .take_while(|byte| byte.is_ascii_whitespace())
+        .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'))
         .count()
 }
 
@@ -333,11 +363,11 @@ fn stream_scan(limits: &Limits) -> Scan {
         ..*limits
     };
     let mut scan = Scan::new(limits, "");
-    scan.set_edge(2);
+    scan.scope.set_edge(2);
     scan
 }
 
-fn header(start: &Start) -> Result<StreamHeader, StreamError> {
+fn header(start: &Start<'_>) -> Result<StreamHeader, StreamError> {
     if start.name != "stream" {
         return Err(StreamError::BadFormat);
     }
@@ -361,8 +391,8 @@ fn header(start: &Start) -> Result<StreamHeader, StreamError> {
         header.content.clear();
     }
     for attribute in &start.attributes {
-        let value = Some(attribute.value.clone());
-        match (attribute.namespace.as_deref(), attribute.name.as_str()) {
+        let value = Some(attribute.value.clone().into_owned());
+        match (attribute.namespace.as_deref(), attribute.name.as_ref()) {
             (None, "to") => header.to = value,
             (None, "from") => header.from = value,
             (None, "id") => header.id = value,

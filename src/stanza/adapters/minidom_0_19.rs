@@ -31,7 +31,12 @@ impl TryFrom<&minidom::Element> for Stanza {
         }
         let (mut head, mut to) = (Head::new(kind), None);
         for ((namespace, name), value) in tree.attrs() {
-            head.read_attribute(&mut to, namespace.as_namespace_name(), name, value.clone());
+            head.read_attribute(
+                &mut to,
+                namespace.as_namespace_name(),
+                name,
+                value.as_str().into(),
+            );
         }
         let mut text = String::new();
         let mut nodes = Vec::new();

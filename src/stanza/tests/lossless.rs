@@ -266,6 +266,33 @@ fn read(xml: &str, lengths: &[usize]) -> Vec<Frame> {
     frames
 }
 
+/// What the stanzas of `xml` are, and whether it ends well, if it comes in pieces of this
+/// length. Of two faults either may be found first.
+fn fate(xml: &[u8], length: usize) -> (Vec<String>, bool) {
+    let mut reader = Reader::new(Limits::default());
+    let mut stanzas = Vec::new();
+    for chunk in xml.chunks(length) {
+        reader.push(chunk);
+        loop {
+            match reader.next() {
+                Ok(Some(Frame::Stanza(stanza))) => stanzas.push(stanza.to_xml()),
+                Ok(Some(_)) => {}
+                Ok(None) => break,
+                Err(_) => return (stanzas, false),
+            }
+        }
+    }
+    (stanzas, true)
+}
+
+/// A byte that means something to XML, or any.
+fn noise() -> impl Strategy<Value = u8> {
+    prop_oneof![
+        4 => select(b"<>/&;:='\"!?[]-.x9 \t\n\r\0".as_slice()),
+        1 => any::<u8>(),
+    ]
+}
+
 fn stanza(frames: &[Frame]) -> Stanza {
     match frames {
         [Frame::Open(_), Frame::Stanza(stanza), Frame::Close] => stanza.clone(),
@@ -342,6 +369,18 @@ proptest! {
         let read = Stanza::parse(carried.to_xml().as_bytes()).unwrap();
         let inner = read.payload().unwrap().first_child().unwrap().to_xml();
         prop_assert_eq!(Canonical::of(&inner), written(&whole, ns::CLIENT));
+    }
+
+    #[test]
+    fn what_arrives_at_once_is_judged_as_what_arrives_byte_by_byte(
+        mut xml in documents().prop_map(|document| document.stream().into_bytes()),
+        noise in prop::collection::vec((any::<prop::sample::Index>(), noise()), 0..3),
+    ) {
+        for (index, byte) in noise {
+            let at = index.index(xml.len());
+            xml[at] = byte;
+        }
+        prop_assert_eq!(fate(&xml, xml.len()), fate(&xml, 1));
     }
 
     #[test]

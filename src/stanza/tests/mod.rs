@@ -3,6 +3,7 @@
 pub(super) mod canonical;
 mod hostile;
 mod lossless;
+mod plain;
 
 use jid::Jid;
 

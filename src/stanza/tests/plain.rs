@@ -1,0 +1,121 @@
+//! What is read at once, and what is left to rxml.
+
+use super::super::assemble::at_once;
+use super::super::scope::Scope;
+use super::super::*;
+
+/// Is `xml` read at once? What is, is read to its end and means the same to rxml.
+fn is_plain(xml: &[u8]) -> bool {
+    let limits = Limits::default();
+    let mut scope = Scope::new(limits, ns::CLIENT);
+    let Some((stanza, length)) = at_once(xml, &mut scope, None, &limits) else {
+        return false;
+    };
+    assert_eq!(length, xml.len());
+    let same = in_pieces(xml).expect("rxml accepts it");
+    assert_eq!(stanza.to_xml(), same.to_xml());
+    true
+}
+
+/// What rxml makes of it, which reads what does not come at once.
+fn in_pieces(xml: &[u8]) -> Result<Stanza, StreamError> {
+    let mut reader = Reader::new(Limits::default());
+    reader.push(b"<s:stream xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>");
+    assert!(matches!(reader.next()?, Some(Frame::Open(_))));
+    for byte in xml {
+        reader.push(&[*byte]);
+        if let Some(Frame::Stanza(stanza)) = reader.next()? {
+            return Ok(stanza);
+        }
+    }
+    panic!("no stanza: {}", String::from_utf8_lossy(xml))
+}
+
+#[test]
+fn what_clients_send_is_read_at_once() {
+    for xml in [
+        "<presence/>",
+        "<presence ><show>away</show></presence>",
+        "<message to='bob@b.example' type='chat' id=\"it's 1\"><body>ä &lt;3 &amp; ]> a[0] > b</body>\
+         <request xmlns='urn:xmpp:receipts'/></message>",
+        "<message to='bob@b.example/♥'\n\ttype='groupchat'><body>one\ntwo</body></message>",
+        "<iq id='1' type='get'><query xmlns='jabber:iq:roster' ver=''/></iq>",
+        "<message xml:lang='de'><x:a xmlns:x='urn:example:x' x:b='c'><x:d/></x:a></message>",
+        "<c:message xmlns:c='jabber:client'><c:body/></c:message>",
+    ] {
+        assert!(is_plain(xml.as_bytes()), "{xml}");
+    }
+}
+
+#[test]
+fn what_is_right_but_not_plain_is_left_to_rxml() {
+    let deep = [
+        "<message>",
+        &"<a>".repeat(16),
+        &"</a>".repeat(16),
+        "</message>",
+    ]
+    .concat();
+    for xml in [
+        "<message id='&amp;'/>",
+        "<message id = '1'/>",
+        "<message id='a\tb'/>",
+        "<message\r/>",
+        "<message></message >",
+        "<message><body>&#65;</body></message>",
+        "<message><body>]]</body></message>",
+        "<message><body>one\r\ntwo</body></message>",
+        "<message><body><![CDATA[<]]></body></message>",
+        "<message><body>！</body></message>",
+        "<message><über xmlns='urn:example:x'/></message>",
+        "<message xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
+        &deep,
+    ] {
+        assert!(!is_plain(xml.as_bytes()), "{xml}");
+        assert!(in_pieces(xml.as_bytes()).is_ok(), "{xml}");
+    }
+}
+
+#[test]
+fn what_is_wrong_is_not_read_at_once() {
+    for xml in [
+        "<message><body>]]></body></message>",
+        "<message><body>\u{1}</body></message>",
+        "<message><body>\u{FFFF}</body></message>",
+        "<message><body>&lol;</body></message>",
+        "<message><!-- --></message>",
+        "<message id='\u{1}'/>",
+        "<message id='a<b'/>",
+        "<message id='1'type='chat'/>",
+        "<message id='1' id='2'/>",
+        "<message xmlns:a=''/>",
+        "<message xmlns='http://www.w3.org/XML/1998/namespace'/>",
+        "<message xmlns:xmlns='urn:example:x'/>",
+        "<message xmlns:xml='urn:example:x'/>",
+        "<message xmlns:a='http://www.w3.org/XML/1998/namespace'/>",
+        "<message a:b='c'/>",
+        "<message a:b:c='d' xmlns:a='urn:example:x'/>",
+        "<message :b='c'/>",
+        "<message -b='c'/>",
+        "<message b:='c' xmlns:b='urn:example:x'/>",
+        "<message><body></message></body>",
+        "<message><body></bodY></message>",
+        "<message><a:body/></message>",
+        "<message><xml:body/></message>",
+        "<message><1/></message>",
+    ] {
+        assert!(!is_plain(xml.as_bytes()), "{xml}");
+        assert!(in_pieces(xml.as_bytes()).is_err(), "{xml}");
+    }
+    assert!(!is_plain(b"<message id='\xff'/>"));
+    assert!(!is_plain(b"<message><body>\xff</body></message>"));
+}
+
+#[test]
+fn a_stanza_that_is_cut_anywhere_is_waited_for() {
+    let xml = b"<message to='bob@b.example'><body>a &amp; b]c</body><x xmlns='urn:x'/></message>";
+    for length in 0..xml.len() {
+        assert!(!is_plain(&xml[..length]), "{length}");
+    }
+    assert!(is_plain(xml));
+}
