@@ -192,24 +192,10 @@ impl NsSet {
     }
 }
 
-/// The bit of a text: from its length and its last bytes, where namespaces
-/// differ.
+/// The bit of a text.
 #[inline]
 const fn bit(text: &str) -> u64 {
-    let bytes = text.as_bytes();
-    let tail = match bytes.last_chunk::<8>() {
-        Some(tail) => u64::from_le_bytes(*tail),
-        None => {
-            let (mut tail, mut index) = (0, 0);
-            while index < bytes.len() {
-                tail = (tail << 8) | bytes[index] as u64;
-                index += 1;
-            }
-            tail
-        }
-    };
-    let mix = (tail ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    1 << (mix >> 58)
+    1 << (ns::mix(text) >> 58)
 }
 
 /// Content-namespace children are stored without declaration; everything else
