@@ -25,7 +25,7 @@ use std::task::{Context, Poll, Waker};
 use divan::{AllocProfiler, Bencher, black_box};
 use tower_service::Service;
 use tower_xmpp::flow::Outcome;
-use tower_xmpp::stanza::{Form, Kind, RawXml, Stanza, ns};
+use tower_xmpp::stanza::{Form, Frame, Kind, Limits, RawXml, Reader, Stanza, ns};
 
 #[global_allocator]
 static ALLOCATIONS: AllocProfiler = AllocProfiler::system();
@@ -59,6 +59,21 @@ fn unconcerned_no_layer(bencher: Bencher<'_, '_>, kind: &str) {
 #[divan::bench(sample_size = 1_000)]
 fn parse() -> Stanza {
     chat()
+}
+
+/// The same, arriving in two pieces: rxml reads it.
+#[divan::bench(sample_size = 1_000)]
+fn parse_in_pieces(bencher: Bencher<'_, '_>) {
+    let (first, second) = house::CHAT_304.as_bytes().split_at(152);
+    let mut reader = Reader::new(Limits::default());
+    reader.push(b"<s:stream xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>");
+    assert!(matches!(reader.next(), Ok(Some(Frame::Open(_)))));
+    bencher.bench_local(|| {
+        reader.push(black_box(first));
+        assert!(matches!(reader.next(), Ok(None)));
+        reader.push(second);
+        reader.next()
+    });
 }
 
 /// Writing it again, from the bytes it came as.

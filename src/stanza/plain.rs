@@ -1,8 +1,7 @@
 //! XML as nearly all stanzas are written, read at once and without copies.
 //!
-//! rxml reads whatever XML there is, in pieces of any length, and takes 90
-//! instructions for each byte; what is read here takes a tenth. It is a part of
-//! the language only, and where a byte does not belong to it, or the element is not
+//! rxml reads whatever XML there is, in pieces of any length, and copies each name
+//! and value. What is read here is a part of the language only, and where a byte does not belong to it, or the element is not
 //! all there, [`Plain`] says so and rxml reads it instead: what is wrong with it,
 //! if anything, rxml finds out. So nothing is accepted here that is not accepted there.
 //!
