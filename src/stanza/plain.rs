@@ -1,9 +1,10 @@
 //! XML as nearly all stanzas are written, read at once and without copies.
 //!
-//! rxml reads whatever XML there is, in pieces of any length, and copies each name
-//! and value. What is read here is a part of the language only, and where a byte does not belong to it, or the element is not
-//! all there, [`Plain`] says so and rxml reads it instead: what is wrong with it,
-//! if anything, rxml finds out. So nothing is accepted here that is not accepted there.
+//! rxml reads whatever XML there is, in pieces of any length, and copies each name and
+//! value. What is read here is a part of the language only. Where a byte does not belong
+//! to it, or the element is not all there, [`Plain`] stops and rxml reads it instead: it
+//! finds out what is wrong, if anything. So nothing is accepted here that is not
+//! accepted there.
 //!
 //! Plain are:
 //! 1. ASCII names;
@@ -216,9 +217,9 @@ const TEXT: u8 = 4;
 /// The classes that each byte belongs to.
 const CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
-    let mut at = 0;
-    while at < 256 {
-        let byte = at as u8;
+    let mut byte = 0_u8;
+    loop {
+        let at = byte as usize;
         if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.') {
             classes[at] |= NAME;
         }
@@ -234,7 +235,9 @@ const CLASSES: [u8; 256] = {
         if matches!(byte, b'\n' | b'\t') {
             classes[at] |= TEXT;
         }
-        at += 1;
+        if byte == u8::MAX {
+            break classes;
+        }
+        byte += 1;
     }
-    classes
 };
