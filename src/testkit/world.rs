@@ -137,6 +137,10 @@ impl World {
     }
 
     /// A session that is bound and has sent its presence.
+    ///
+    /// # Panics
+    /// If this is no full JID, or no host of the world has its domain.
+    #[track_caller]
     pub fn session(&self, full: &str) -> Session {
         self.bind(full).priority(0)
     }
@@ -147,16 +151,19 @@ impl World {
     }
 
     /// A session that is bound and has sent nothing.
+    #[track_caller]
     pub fn bind(&self, full: &str) -> Session {
         self.bind_with(full, &[])
     }
 
     /// The same, with these namespaces switched on while it was bound.
+    #[track_caller]
     pub fn bind_with(&self, full: &str, enabled: &[&str]) -> Session {
         let jid: FullJid = match full.parse() {
             Ok(jid) => jid,
             Err(error) => panic!("{full} is not a full JID: {error}"),
         };
+        self.inside.host(jid.domain().as_str());
         let session = Session::new(self.inside.clone(), jid);
         session.binds(enabled);
         self.settle();
@@ -348,7 +355,10 @@ impl Inside {
     #[track_caller]
     pub(super) fn host(&self, domain: &str) -> usize {
         let host = self.core.lock().host_of(domain);
-        host.unwrap_or_else(|| panic!("nobody hosts {domain}"))
+        match host {
+            Some(host) => host,
+            None => panic!("nobody hosts {domain}: `World::host` adds a host"),
+        }
     }
 
     /// For the end of a failure's text.

@@ -309,3 +309,18 @@ fn a_slow_future_that_is_left_fails() {
     });
     assert_has(&text, &["1 slow futures still wait"]);
 }
+
+#[test]
+fn a_session_where_nobody_is_host_fails_and_says_what_is_missing() {
+    for (session, missing) in [
+        ("alice@a.example", "alice@a.example is not a full JID"),
+        ("alice@b.example/phone", "nobody hosts b.example"),
+    ] {
+        let text = failure(|| {
+            let w = World::new();
+            w.host("a.example", ());
+            w.session(session);
+        });
+        assert_has(&text, &[missing]);
+    }
+}
