@@ -14,7 +14,7 @@ use tower_xmpp::store::{
     MemoryArchive, MemoryArchiveLimits, SqliteArchive, SqliteError, SqliteSettings,
 };
 
-use super::sqlite::Folder;
+use super::running::Folder;
 
 const OWNERS: &[&str] = &["alice@a.example", "bob@a.example"];
 const PEERS: &[&str] = &["carol@c.example", "carol@c.example/x", "dan@d.example/x"];

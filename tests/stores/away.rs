@@ -9,7 +9,7 @@ use tower_xmpp::muc_offline::{Registration, RegistrationError, Registrations};
 use tower_xmpp::muc_push::{Target, TargetError, Targets};
 use tower_xmpp::store::{SqliteRegistrations, SqliteTargets, contract};
 
-use super::sqlite::Folder;
+use super::running::Folder;
 
 /// The stores, whose workers end with them.
 fn registrations(file: &Path) -> SqliteRegistrations {

@@ -7,6 +7,10 @@ mod alike;
 mod away;
 mod memory;
 #[cfg(feature = "sqlite")]
+mod running;
+#[cfg(feature = "sqlite")]
 mod seats;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(feature = "sqlite")]
+mod sqlite_broken;

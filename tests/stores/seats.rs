@@ -8,7 +8,7 @@ use futures::executor::block_on;
 use tower_xmpp::account_muc::{Seat, SeatError, SeatStore};
 use tower_xmpp::store::{SqliteError, SqliteSeats, contract};
 
-use super::sqlite::Folder;
+use super::running::Folder;
 
 /// The store, whose worker ends with it.
 fn started(file: &Path) -> SqliteSeats {
