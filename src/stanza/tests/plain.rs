@@ -1,34 +1,37 @@
 //! What is read at once, and what is left to rxml.
 
-use super::super::assemble::at_once;
+use proptest::prelude::*;
+use proptest::sample::select;
+
 use super::super::scope::Scope;
 use super::super::*;
 
-/// Is `xml` read at once? What is, is read to its end and means the same to rxml.
-fn is_plain(xml: &[u8]) -> bool {
+/// How much of `xml` is read at once. What is, means the same to rxml.
+fn at_once(xml: &[u8]) -> Option<usize> {
     let limits = Limits::default();
     let mut scope = Scope::new(limits, ns::CLIENT);
-    let Some((stanza, length)) = at_once(xml, &mut scope, None, &limits) else {
-        return false;
-    };
-    assert_eq!(length, xml.len());
+    let (stanza, length) = assemble::at_once(xml, &mut scope, None, &limits)?;
     let same = in_pieces(xml).expect("rxml accepts it");
-    assert_eq!(stanza.to_xml(), same.to_xml());
-    true
+    assert_eq!(same.map(|same| same.to_xml()), Some(stanza.to_xml()));
+    Some(length)
+}
+
+fn is_plain(xml: &[u8]) -> bool {
+    at_once(xml) == Some(xml.len())
 }
 
 /// What rxml makes of it, which reads what does not come at once.
-fn in_pieces(xml: &[u8]) -> Result<Stanza, StreamError> {
+fn in_pieces(xml: &[u8]) -> Result<Option<Stanza>, StreamError> {
     let mut reader = Reader::new(Limits::default());
     reader.push(b"<s:stream xmlns='jabber:client' xmlns:s='http://etherx.jabber.org/streams'>");
     assert!(matches!(reader.next()?, Some(Frame::Open(_))));
     for byte in xml {
         reader.push(&[*byte]);
         if let Some(Frame::Stanza(stanza)) = reader.next()? {
-            return Ok(stanza);
+            return Ok(Some(stanza));
         }
     }
-    panic!("no stanza: {}", String::from_utf8_lossy(xml))
+    Ok(None)
 }
 
 #[test]
@@ -71,8 +74,8 @@ fn what_is_right_but_not_plain_is_left_to_rxml() {
         "<message xmlns:xml='http://www.w3.org/XML/1998/namespace'/>",
         &deep,
     ] {
-        assert!(!is_plain(xml.as_bytes()), "{xml}");
-        assert!(in_pieces(xml.as_bytes()).is_ok(), "{xml}");
+        assert_eq!(at_once(xml.as_bytes()), None, "{xml}");
+        assert!(matches!(in_pieces(xml.as_bytes()), Ok(Some(_))), "{xml}");
     }
 }
 
@@ -104,18 +107,74 @@ fn what_is_wrong_is_not_read_at_once() {
         "<message><xml:body/></message>",
         "<message><1/></message>",
     ] {
-        assert!(!is_plain(xml.as_bytes()), "{xml}");
+        assert_eq!(at_once(xml.as_bytes()), None, "{xml}");
         assert!(in_pieces(xml.as_bytes()).is_err(), "{xml}");
     }
-    assert!(!is_plain(b"<message id='\xff'/>"));
-    assert!(!is_plain(b"<message><body>\xff</body></message>"));
+    assert_eq!(None, at_once(b"<message id='\xff'/>"));
+    assert_eq!(None, at_once(b"<message><body>\xff</body></message>"));
 }
 
 #[test]
 fn a_stanza_that_is_cut_anywhere_is_waited_for() {
     let xml = b"<message to='bob@b.example'><body>a &amp; b]c</body><x xmlns='urn:x'/></message>";
     for length in 0..xml.len() {
-        assert!(!is_plain(&xml[..length]), "{length}");
+        assert_eq!(at_once(&xml[..length]), None, "{length}");
     }
     assert!(is_plain(xml));
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_is_read_at_once_means_the_same_to_rxml(
+        words in prop::collection::vec(select(WORDS), 1..12),
+    ) {
+        for tag in ["<message", "<message>"] {
+            at_once([tag, &words.concat(), "</message>"].concat().as_bytes());
+        }
+    }
+}
+
+/// What markup is made of, put together at random.
+const WORDS: &[&str] = &[
+    "<",
+    ">",
+    "/>",
+    "</",
+    "<a",
+    "</a>",
+    "<a>",
+    "<p:a",
+    "</p:a>",
+    "<a/>",
+    " ",
+    "\n",
+    "=",
+    "'",
+    "\"",
+    ":",
+    " b='1'",
+    " b=\"'\"",
+    " p:b='2'",
+    " xmlns='x'",
+    " xmlns=''",
+    " xmlns:p='y'",
+    " xmlns:p=''",
+    " xml:b='3'",
+    "xmlns",
+    "xml",
+    "&amp;",
+    "&",
+    "&#9;",
+    "]",
+    "]]>",
+    "!",
+    "?",
+    "-",
+    "ä",
+    "\u{FFFE}",
+    "9",
+    " to='a@b'",
+    " type='chat'",
+];
