@@ -24,6 +24,15 @@ impl Default for Secret {
     }
 }
 
+impl Secret {
+    /// The hash of bytes, in one go.
+    pub(super) fn of(&self, bytes: &[u8]) -> u64 {
+        let mut hasher = self.build_hasher();
+        hasher.write(bytes);
+        hasher.finish()
+    }
+}
+
 impl BuildHasher for Secret {
     type Hasher = Folding;
 

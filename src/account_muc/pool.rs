@@ -5,20 +5,24 @@
 //! pointer; the bytes stand here, without `to` and a presence's `id`, which are
 //! all that differs.
 
+use std::cell::RefCell;
 use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::collections::hash_map::Entry;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
-use crate::stanza::{Kind, Stanza, Time};
+use crate::stanza::{Form, Kind, Stanza, Time};
 
 use super::hash::Secret;
 use super::lock;
 
 /// The kept stanzas, each of which holds no lock but that of its shard.
 ///
-/// None is kept for long after its last machine let it go: [`sweep`](Pool::sweep).
+/// None is kept for long after its last machine let it go: [`sweep`](Pool::sweep)
+/// sees to that, and to what is said in a room, which goes as fast as it comes,
+/// [`let_go`](Pool::let_go).
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     shards: [Mutex<Shard>; SHARDS],
@@ -40,11 +44,13 @@ struct Shard {
 
 /// One stanza as bytes, shared by all who keep an equal one.
 #[derive(Clone, Debug)]
-pub(super) struct Kept(Arc<Entry>);
+pub(super) struct Kept(Arc<Shared>);
 
 #[derive(Debug)]
-struct Entry {
-    wire: Box<str>,
+struct Shared {
+    wire: Box<[u8]>,
+    /// Where the pool has it.
+    hash: u64,
     /// The nick whose presence it is, so that it is found without parsing;
     /// nothing for a message.
     nick: Box<str>,
@@ -73,32 +79,51 @@ impl Pool {
 
     fn keep_unless(&self, stanza: &Stanza, at: Time, is_same: impl FnOnce(Time) -> bool) -> Kept {
         let is_presence = stanza.kind() == Kind::Presence;
-        let wire = if is_presence && stanza.id().is_some() {
+        if is_presence && stanza.id().is_some() {
             let mut anonymous = stanza.clone();
             anonymous.set_id(None);
-            anonymous.to_xml_without_to()
-        } else {
-            stanza.to_xml_without_to()
-        };
-        let hash = self.secret.hash_one(&*wire);
-        let mut shard = self.shard(hash);
-        if let Some(known) = shard.kept.get(&hash)
-            && *known.0.wire == *wire
-            && is_same(known.0.at)
-        {
-            return known.clone();
+            return self.keep_unless(&anonymous, at, is_same);
         }
-        let nick = stanza.from().and_then(|from| from.resource());
-        let nick = nick.filter(|_| is_presence);
-        let new = Kept(Arc::new(Entry {
-            wire: wire.into(),
-            nick: nick.map_or("", |nick| nick.as_str()).into(),
-            at,
-            key: OnceLock::new(),
-        }));
-        // Should two have one hash, the earlier one is kept apart.
-        shard.kept.insert(hash, new.clone());
-        new
+        written(stanza, |wire| {
+            let hash = self.secret.of(wire);
+            let mut shard = self.shard(hash);
+            let place = shard.kept.entry(hash);
+            if let Entry::Occupied(known) = &place
+                && *known.get().0.wire == *wire
+                && is_same(known.get().at())
+            {
+                return known.get().clone();
+            }
+            let nick = stanza.from().and_then(|from| from.resource());
+            let nick = nick.filter(|_| is_presence);
+            let new = Kept(Arc::new(Shared {
+                wire: wire.into(),
+                hash,
+                nick: nick.map_or("", |nick| nick.as_str()).into(),
+                at,
+                key: OnceLock::new(),
+            }));
+            // Should two have one hash, the earlier one is kept apart.
+            place.insert_entry(new.clone());
+            new
+        })
+    }
+
+    /// Forgets this, if nobody else keeps it.
+    pub(super) fn let_go(&self, kept: Kept) {
+        let is_last = || Arc::strong_count(&kept.0) == 2;
+        if !is_last() {
+            return;
+        }
+        let mut shard = self.shard(kept.0.hash);
+        // The pool's own is not always this: one of two that have one hash is
+        // kept apart.
+        if let Entry::Occupied(known) = shard.kept.entry(kept.0.hash)
+            && Arc::ptr_eq(&known.get().0, &kept.0)
+            && is_last()
+        {
+            known.remove();
+        }
     }
 
     /// Forgets what nobody keeps any more: everywhere in so many calls as
@@ -129,6 +154,24 @@ impl Pool {
         // By bits that the table in it does not look at.
         lock(&self.shards[(hash >> 32) as usize % SHARDS])
     }
+}
+
+/// Lets `look` see a stanza's bytes, without `to`. They are written where the last
+/// one's were, since of what several accounts hear all but the first are only
+/// compared, and what is kept is copied to a place of its size.
+fn written<R>(stanza: &Stanza, look: impl FnOnce(&[u8]) -> R) -> R {
+    /// What stays allocated; more than nearly all stanzas need.
+    const ROOM: usize = 16 * 1024;
+    thread_local! {
+        static WIRE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    WIRE.with_borrow_mut(|wire| {
+        wire.clear();
+        stanza.write_without_to(wire, Form::Stream);
+        let seen = look(wire);
+        wire.shrink_to(ROOM);
+        seen
+    })
 }
 
 /// The hash of what is a hash already.
@@ -164,7 +207,7 @@ impl Kept {
 
     /// The stanza, read again. `None` cannot be: it was written by us.
     pub(super) fn stanza(&self) -> Option<Stanza> {
-        Stanza::parse(self.0.wire.as_bytes()).ok()
+        Stanza::parse(&self.0.wire).ok()
     }
 
     /// What tells a message from others: `read` finds that out, once for all
@@ -250,6 +293,22 @@ mod tests {
         for _ in 0..SHARDS {
             pool.sweep();
         }
+        assert_eq!(pool.len(), 0);
+    }
+
+    #[test]
+    fn what_the_last_who_keeps_it_lets_go_is_forgotten_at_once() {
+        let pool = Pool::default();
+        let message = Stanza::message().with_text_child("body", "hi");
+        let keep = |seconds| pool.keep_said(&message, Time::from_secs(seconds));
+        let [first, second, later] = [1_000, 1_010, 2_000].map(keep);
+        pool.let_go(first);
+        assert_eq!(pool.len(), 1, "the same words, said later");
+        pool.let_go(later.clone());
+        assert_eq!(pool.len(), 1, "somebody keeps it");
+        pool.let_go(second);
+        assert_eq!(pool.len(), 1, "it was kept apart");
+        pool.let_go(later);
         assert_eq!(pool.len(), 0);
     }
 

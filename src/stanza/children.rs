@@ -152,6 +152,14 @@ impl Stanza {
     }
 
     fn find(&self, name: &str, namespace: &str) -> Option<Slot<'_>> {
+        if let (Some(fragment), None) = (self.body.as_deref(), &self.edits) {
+            // Most stanzas: there is nothing else to look through.
+            if !fragment.may_have(name, namespace) {
+                return None;
+            }
+            let mut slots = fragment.nodes().iter().map(|node| Slot { fragment, node });
+            return slots.find(|slot| slot.is(name, namespace));
+        }
         self.candidates(|fragment| fragment.may_have(name, namespace))
             .find(|slot| slot.is(name, namespace))
     }

@@ -46,24 +46,26 @@ impl Stanza {
         text
     }
 
-    /// The same as it would be without its `to`: equal for all to whom one
-    /// message or presence is sent.
+    /// Appends the stanza's bytes as they would be without its `to`: equal for all
+    /// to whom one message or presence is sent.
     ///
     /// ```
-    /// use tower_xmpp::stanza::Stanza;
+    /// use tower_xmpp::stanza::{Form, Stanza};
     ///
     /// let [alice, carol] = ["alice@a.example", "carol@a.example"].map(|to| {
     ///     let to: jid::Jid = to.parse().expect("a JID");
-    ///     Stanza::presence().with_to(to).with_id("1")
+    ///     let mut wire = Vec::new();
+    ///     let shown = Stanza::presence().with_to(to).with_id("1");
+    ///     shown.write_without_to(&mut wire, Form::Stream);
+    ///     wire
     /// });
-    /// assert_eq!(alice.to_xml_without_to(), carol.to_xml_without_to());
-    /// assert_eq!(alice.to_xml_without_to(), "<presence xmlns='jabber:client' id='1'/>");
+    /// assert_eq!(alice, carol);
+    /// assert_eq!(alice, b"<presence id='1'/>");
     /// ```
-    pub fn to_xml_without_to(&self) -> String {
-        let mut text = String::with_capacity(self.standalone_estimate());
-        self.head.write_without_to(Some(ns::CLIENT), &mut text);
-        self.write_contents(&mut text);
-        text
+    pub fn write_without_to(&self, out: &mut Vec<u8>, form: Form) {
+        out.reserve(self.len_estimate());
+        self.head.write_without_to(form.namespace(), out);
+        self.write_contents(out);
     }
 
     /// The stanza as a child of `<forwarded/>`, in `jabber:client` whatever

@@ -63,10 +63,12 @@ impl History {
         }
         let kept = pool.keep_said(message, at);
         if kept.len() > limits.message {
-            return;
+            return pool.let_go(kept);
         }
-        while self.0.len() >= limits.history {
-            self.0.pop_front();
+        while self.0.len() >= limits.history
+            && let Some(oldest) = self.0.pop_front()
+        {
+            pool.let_go(oldest);
         }
         self.0.push_back(kept);
     }
