@@ -10,9 +10,30 @@ use std::sync::{Arc, Mutex};
 use common::{Bottom, chat, from_alice, pass};
 use tower::ServiceBuilder;
 use tower_xmpp::archive::ArchiveLayer;
-use tower_xmpp::flow::Outcome;
-use tower_xmpp::middleware::{Fault, from_fn};
+use tower_xmpp::flow::{Envelope, Outcome};
+use tower_xmpp::middleware::{Fault, Feature, Glance, Next, Shell, from_fn};
 use tower_xmpp::store::MemoryArchive;
+
+/// It takes a look, and that is all.
+struct Looks(&'static str, fn(&Envelope) -> Glance);
+
+impl Feature for Looks {
+    fn name(&self) -> &'static str {
+        self.0
+    }
+
+    fn concerns(&self, _: &Envelope) -> bool {
+        true
+    }
+
+    fn glance(&self, envelope: &Envelope) -> Glance {
+        (self.1)(envelope)
+    }
+
+    async fn handle(self: Arc<Self>, _: Envelope, _: Next) -> Result<Outcome, Fault> {
+        Err("it is not asked".into())
+    }
+}
 
 /// A stack whose outermost layer breaks, and one stanza through it.
 fn one_pass() {
@@ -22,6 +43,10 @@ fn one_pass() {
         .layer(from_fn("breaks", |_, _| async {
             Err::<Outcome, Fault>("its store is down".into())
         }))
+        .layer(Shell::of(Looks("looks", |envelope| {
+            Glance::GoesOn(envelope.facts.clone())
+        })))
+        .layer(Shell::of(Looks("looks in vain", |_| Glance::Unconcerned)))
         .layer(archive)
         .service(Bottom::default());
     let message = chat().with_text_child("subject", "a secret subject");
@@ -46,7 +71,11 @@ fn a_layer_that_broke_is_logged_by_name_and_nothing_that_a_user_wrote_is() {
     let error = error.expect("the incident is an error");
     assert!(error.contains("layer=\"breaks\""), "{error}");
     assert!(error.contains("its store is down"), "{error}");
-    assert!(log.contains("layer{layer=\"archive\""), "{log}");
+    for layer in ["archive", "looks"] {
+        let span = format!("layer{{layer=\"{layer}\"");
+        assert!(log.contains(&span), "{log}");
+    }
+    assert!(!log.contains("looks in vain"), "{log}");
     for secret in [">hi<", "a secret subject"] {
         assert!(!log.contains(secret), "{log}");
     }
@@ -67,6 +96,7 @@ fn stanzas_and_incidents_are_counted_per_layer() {
         ("tower_xmpp_layer_incidents_total breaks false", 1),
         ("tower_xmpp_layer_stanzas_total archive", 1),
         ("tower_xmpp_layer_stanzas_total breaks", 1),
+        ("tower_xmpp_layer_stanzas_total looks", 1),
     ];
     assert_eq!(
         counted,

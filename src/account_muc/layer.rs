@@ -10,7 +10,9 @@ use crate::flow::{
     Bookmark, Bookmarks, Emit, Entity, Entropy, Envelope, Event, Occupancy, Original, Outcome,
     Route, Seats, Side,
 };
-use crate::middleware::{Fault, Feature, Next, OnFailure, PendingLimits, Scope, Shell, report};
+use crate::middleware::{
+    Fault, Feature, Glance, Next, OnFailure, PendingLimits, Scope, Shell, report,
+};
 use crate::stanza::{Kind, NsSet, Stanza, Time, Type, ns};
 
 use super::desk::{Desk, Done};
@@ -125,6 +127,11 @@ impl Feature for AccountMuc {
             Route::ToAccount(account) => self.concerns_inward(account, stanza),
             _ => false,
         }
+    }
+
+    #[inline]
+    fn glance(&self, envelope: &Envelope) -> Glance {
+        self.listen(envelope)
     }
 
     async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
@@ -254,7 +261,13 @@ impl AccountMuc {
         let Some(from) = stanza.from() else {
             return false;
         };
-        self.desk.table.has(account, from)
+        let table = &self.desk.table;
+        let is_known = match stanza.kind() {
+            // Looked up once, when it is listened to.
+            Kind::Message => table.may_have(from),
+            Kind::Presence | Kind::Iq => table.has(account, from),
+        };
+        is_known
             || (stanza.kind() == Kind::Presence
                 && from.is_full()
                 && matches!(stanza.type_(), None | Some(Type::Unavailable))

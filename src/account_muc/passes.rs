@@ -1,13 +1,14 @@
 //! A stanza's way through the layer, in each direction.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use jid::{BareJid, FullJid};
 
 use crate::flow::{
-    Drop, Emit, Envelope, Incident, Occupancy, Original, Outcome, Reach, Route, Stage, What,
+    Drop, Emit, Envelope, Facts, Incident, Occupancy, Original, Outcome, Reach, Route, Stage, What,
 };
-use crate::middleware::{Fault, Next, panic_text, report};
+use crate::middleware::{Fault, Glance, Next, panic_text, report};
 use crate::stanza::{Condition, ErrorType, Kind, Stanza, StanzaError, Time};
 
 use super::desk::Seated;
@@ -158,15 +159,46 @@ impl AccountMuc {
         seated.done.besides(outcome)
     }
 
+    /// What a room says, which is most of what it sends: nothing is to be written
+    /// or sent besides, so that takes one look. Whatever takes more is left to
+    /// [`inward`](Self::inward), untouched.
+    pub(super) fn listen(&self, envelope: &Envelope) -> Glance {
+        let (Route::ToAccount(account), Some(message)) = (&envelope.route, envelope.as_stanza())
+        else {
+            return Glance::Handle;
+        };
+        let room = match message.from() {
+            Some(room) if message.kind() == Kind::Message && !muc::may_readmit(message) => room,
+            _ => return Glance::Handle,
+        };
+        let visited = self.desk.look(envelope.at, account, room, |machine, turn| {
+            let listens = machine.only_listens(message);
+            listens.then(|| tell(machine, turn, message))
+        });
+        let Some(visited) = visited else {
+            // It comes from no room, or from none that the account knows.
+            return Glance::Unconcerned;
+        };
+        match (visited.result, visited.original) {
+            (None, _) => Glance::Handle,
+            (Some(Err(what)), _) => Glance::Ends(broken(what)),
+            (_, machine::Original::GoesOn) => Glance::GoesOn(envelope.facts.clone()),
+            (_, machine::Original::Reaches(sessions)) => {
+                let mut facts = envelope.facts.clone();
+                reach(&mut facts, sessions);
+                Glance::GoesOn(facts)
+            }
+            _ => Glance::Ends(Outcome::of(Original::Consumed)),
+        }
+    }
+
     /// What a room sends to the account.
     ///
     /// Whatever breaks here is reported and ends here: an error that went back
     /// would expel the account (decision 16), and sessions that are not in the
     /// room must not get what is not for them.
     ///
-    /// Most of it is what somebody says in a room, of which nothing is to be
-    /// written or sent besides: that takes one look and waits for nothing. Only
-    /// what takes more has a future of that size, in a box.
+    /// What takes more than a look has a future of that size, in a box.
     pub(super) async fn inward(
         &self,
         mut envelope: Envelope,
@@ -198,11 +230,7 @@ impl AccountMuc {
             return Looked::Readmits;
         }
         let visited = self.desk.look(at, account, room, |machine, turn| {
-            catch_unwind(AssertUnwindSafe(|| match stanza.kind() {
-                Kind::Presence => machine.room_shows(turn, stanza),
-                Kind::Message => machine.room_says(turn, stanza),
-                Kind::Iq => machine.occupant_asks(turn, stanza),
-            }))
+            tell(machine, turn, stanza)
         });
         let Some(visited) = visited else {
             // Forgotten between two looks, or never known.
@@ -211,15 +239,14 @@ impl AccountMuc {
                 _ => Looked::GoesOn,
             };
         };
-        if let Err(panic) = visited.result {
-            return Looked::Broke(panic_text(&*panic));
+        if let Err(what) = visited.result {
+            return Looked::Broke(what);
         }
         let goes_on = match visited.original {
             machine::Original::TakenIn | machine::Original::Becomes(_) => false,
             machine::Original::GoesOn => true,
             machine::Original::Reaches(sessions) => {
-                envelope.facts.reach = Reach::Only(sessions);
-                envelope.facts.from_room = true;
+                reach(&mut envelope.facts, sessions);
                 true
             }
         };
@@ -258,13 +285,7 @@ impl AccountMuc {
                 tell_if_broken(&mut outcome, wanted);
                 Ok(outcome)
             }
-            Looked::Broke(what) => {
-                let mut incident = Incident::new(NAME, Stage::Before, what);
-                incident.panicked = true;
-                let mut outcome = Outcome::dropped(Drop::Filtered);
-                report(&mut outcome, incident);
-                Ok(outcome)
-            }
+            Looked::Broke(what) => Ok(broken(what)),
             Looked::Wants { goes_on, commands } => {
                 let done = self.desk.carry_out(at, account, room, commands).await;
                 if !goes_on {
@@ -294,6 +315,31 @@ impl AccountMuc {
             None => Outcome::dropped(Drop::NobodyMeant),
         }
     }
+}
+
+/// Lets a machine hear what the room sends. If it panics, this is what it said.
+fn tell(machine: &mut Machine, turn: &mut Turn<'_>, stanza: &Stanza) -> Result<(), String> {
+    let told = catch_unwind(AssertUnwindSafe(|| match stanza.kind() {
+        Kind::Presence => machine.room_shows(turn, stanza),
+        Kind::Message => machine.room_says(turn, stanza),
+        Kind::Iq => machine.occupant_asks(turn, stanza),
+    }));
+    told.map_err(|panic| panic_text(&*panic))
+}
+
+/// Names the sessions that sit in the room.
+fn reach(facts: &mut Facts, sessions: Arc<[FullJid]>) {
+    facts.reach = Reach::Only(sessions);
+    facts.from_room = true;
+}
+
+/// The machine panicked: what the room sent ends here.
+fn broken(what: String) -> Outcome {
+    let mut incident = Incident::new(NAME, Stage::Before, what);
+    incident.panicked = true;
+    let mut outcome = Outcome::dropped(Drop::Filtered);
+    report(&mut outcome, incident);
+    outcome
 }
 
 /// Bookmarks that cannot be read stop nothing: the next login reads them.

@@ -2,7 +2,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::sync::Arc;
 
-use crate::flow::{BoxError, Emit, Entity, Envelope, Event, Outcome};
+use crate::flow::{BoxError, Emit, Entity, Envelope, Event, Facts, Outcome};
 use crate::stanza::Time;
 
 use super::{Next, Scope};
@@ -31,6 +31,19 @@ pub trait Feature: Send + Sync + 'static {
     /// never at the children's insides, and do not allocate.
     fn concerns(&self, envelope: &Envelope) -> bool;
 
+    /// Does what takes no more than a look, where it does: nothing is waited for,
+    /// nothing is sent besides what goes on, and what becomes of that does not
+    /// matter here. The original then goes on without the boxes that
+    /// [`handle`](Feature::handle) takes.
+    ///
+    /// Not everything that concerns the feature comes by here, so `handle` must
+    /// be able to do all of it.
+    #[inline]
+    fn glance(&self, envelope: &Envelope) -> Glance {
+        let _ = envelope;
+        Glance::Handle
+    }
+
     /// Does it. The envelope carries a stanza, never an event.
     ///
     /// Call `next.run(envelope)` to let the original go on, at most once; do
@@ -58,6 +71,21 @@ pub trait Feature: Send + Sync + 'static {
         let _ = entity;
         Vec::new()
     }
+}
+
+/// What came of a [`glance`](Feature::glance).
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Glance {
+    /// There is more to do than that, and nothing of it has been done:
+    /// [`handle`](Feature::handle) is called.
+    Handle,
+    /// It does not concern the feature after all: it goes on as it came.
+    Unconcerned,
+    /// That was all: it goes on, and inner layers are told this.
+    GoesOn(Facts),
+    /// That was all: it ends here.
+    Ends(Outcome),
 }
 
 /// What becomes of a stanza whose layer broke before it let the stanza go on.
@@ -105,6 +133,12 @@ impl<F: Feature> Feature for Option<Arc<F>> {
     fn concerns(&self, envelope: &Envelope) -> bool {
         self.as_ref()
             .is_some_and(|feature| feature.concerns(envelope))
+    }
+
+    #[inline]
+    fn glance(&self, envelope: &Envelope) -> Glance {
+        self.as_ref()
+            .map_or(Glance::Unconcerned, |feature| feature.glance(envelope))
     }
 
     async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {

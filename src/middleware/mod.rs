@@ -2,9 +2,9 @@
 //!
 //! A layer of this crate, or of yours, is a [`Feature`]: a name, a cheap
 //! question ([`concerns`](Feature::concerns)), and what it does
-//! ([`handle`](Feature::handle)). [`Shell`] makes a `tower_layer::Layer` of it
-//! and [`Middleware`] the `tower_service::Service` behind it. They see to
-//! these, for all features alike:
+//! ([`handle`](Feature::handle), or [`glance`](Feature::glance) where a look is
+//! enough). [`Shell`] makes a `tower_layer::Layer` of it and [`Middleware`] the
+//! `tower_service::Service` behind it. They see to these, for all features alike:
 //!
 //! 1. What does not concern the feature goes on without an allocation.
 //! 2. The feature does not meet its own work: a stanza whose
@@ -76,7 +76,7 @@ mod together;
 
 pub(crate) use contain::panic_text;
 pub use contain::report;
-pub use feature::{Fault, Feature, OnFailure};
+pub use feature::{Fault, Feature, Glance, OnFailure};
 pub use functions::{Filter, FromFn, Verdict, filter, from_fn};
 pub use next::Next;
 pub use pending::{Pending, PendingFull, PendingLimits};

@@ -1,6 +1,6 @@
 use std::borrow::Cow;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use pin_project_lite::pin_project;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::{Feature, contain, disco, panic_text};
+use super::{Feature, Glance, contain, disco, panic_text, telemetry};
 use crate::flow::{Envelope, Event, Outcome, What};
 
 /// A [`Feature`] as a `tower_layer::Layer`.
@@ -140,7 +140,13 @@ where
                 concerned: false,
                 announces: None,
             }) => Pass::now(self.inner.call(envelope)),
-            Ok(judgement) => self.handle(envelope, judgement),
+            Ok(Judgement {
+                announces: None, ..
+            }) => self.glance(envelope),
+            Ok(Judgement {
+                concerned,
+                announces: Some(announces),
+            }) => self.announce(envelope, concerned, announces),
             Err(panic) => self.pass_over(envelope, panic_text(&*panic)),
         }
     }
@@ -151,14 +157,42 @@ where
         std::mem::replace(&mut self.inner, fresh)
     }
 
-    fn handle(&mut self, envelope: Envelope, judgement: Judgement) -> Pass<S::Future, S::Error> {
+    /// The feature is concerned: a look may be all that it takes.
+    fn glance(&mut self, mut envelope: Envelope) -> Pass<S::Future, S::Error> {
+        let feature = &self.shell.feature;
+        let layer = feature.name();
+        match contain::ask(|| feature.glance(&envelope)) {
+            Ok(Glance::Handle) => {
+                let feature = feature.clone();
+                let inner = self.take_ready();
+                Pass::later(contain::handle(feature, inner, envelope))
+            }
+            Ok(Glance::Unconcerned) => Pass::now(self.inner.call(envelope)),
+            Ok(Glance::GoesOn(facts)) => {
+                telemetry::glanced(layer, &envelope);
+                envelope.facts = facts;
+                Pass::now(self.inner.call(envelope))
+            }
+            Ok(Glance::Ends(mut outcome)) => {
+                telemetry::glanced(layer, &envelope);
+                contain::sign(&mut outcome.emits, layer, &envelope);
+                Pass::later(ready(Ok(outcome)))
+            }
+            Err(panic) => self.pass_over(envelope, panic_text(&*panic)),
+        }
+    }
+
+    /// Somebody asks what is announced, and the feature may be concerned besides.
+    fn announce(
+        &mut self,
+        envelope: Envelope,
+        concerned: bool,
+        announces: Vec<Cow<'static, str>>,
+    ) -> Pass<S::Future, S::Error> {
         let feature = self.shell.feature.clone();
         let mut inner = self.take_ready();
-        let Some(announces) = judgement.announces else {
-            return Pass::later(contain::handle(feature, inner, envelope));
-        };
         Pass::later(async move {
-            let mut outcome = if judgement.concerned {
+            let mut outcome = if concerned {
                 contain::handle(feature, inner, envelope).await?
             } else {
                 inner.call(envelope).await?

@@ -13,15 +13,54 @@ pub(super) fn within<W: Future>(
     during: &Parts,
     work: W,
 ) -> impl Future<Output = W::Output> + use<W> {
-    #[cfg(feature = "metrics")]
-    metrics::counter!("tower_xmpp_layer_stanzas_total", "layer" => layer).increment(1);
+    count(layer);
     #[cfg(feature = "tracing")]
-    let work = {
-        let (pass, side) = (during.trail.pass.0, during.route.side());
-        tracing::Instrument::instrument(work, tracing::debug_span!("layer", layer, pass, ?side))
-    };
-    let _ = (layer, during);
+    let work = tracing::Instrument::instrument(work, span(layer, during));
+    let _ = during;
     work
+}
+
+/// The same for what took a look and is done.
+pub(super) fn glanced(layer: &'static str, during: &Parts) {
+    count(layer);
+    #[cfg(feature = "tracing")]
+    span(layer, during).in_scope(|| decided(layer, &"at a glance"));
+    let _ = during;
+}
+
+/// Counts a stanza that concerns a layer, under a key that is made once in each
+/// thread: to make one costs more than the rest.
+#[cfg(feature = "metrics")]
+fn count(layer: &'static str) {
+    use metrics::{Key, Label, Level, Metadata};
+    use std::cell::RefCell;
+
+    thread_local! {
+        static KEYS: RefCell<Vec<(&'static str, Key)>> = const { RefCell::new(Vec::new()) };
+    }
+    const WHERE: &str = module_path!();
+    const ABOUT: Metadata<'static> = Metadata::new(WHERE, Level::INFO, Some(WHERE));
+
+    KEYS.with_borrow_mut(|keys| {
+        let known = keys.iter().position(|(known, _)| *known == layer);
+        let known = known.unwrap_or_else(|| {
+            let labels = vec![Label::new("layer", layer)];
+            let key = Key::from_parts("tower_xmpp_layer_stanzas_total", labels);
+            keys.push((layer, key));
+            keys.len() - 1
+        });
+        let key = &keys[known].1;
+        metrics::with_recorder(|recorder| recorder.register_counter(key, &ABOUT)).increment(1);
+    });
+}
+
+#[cfg(not(feature = "metrics"))]
+fn count(_: &'static str) {}
+
+#[cfg(feature = "tracing")]
+fn span(layer: &'static str, during: &Parts) -> tracing::Span {
+    let (pass, side) = (during.trail.pass.0, during.route.side());
+    tracing::debug_span!("layer", layer, pass, ?side)
 }
 
 /// A layer decided about a stanza, and this names why.

@@ -143,6 +143,23 @@ fn the_error_for_a_private_message_reaches_who_wrote_it() {
 }
 
 #[test]
+fn what_a_room_writes_to_an_account_that_is_not_in_it_is_treated_like_any_other() {
+    let house = House::without_rooms(|_| {});
+    let room = Room::new(&house);
+    let [phone] = house.alice(["phone"]);
+    let carol = house.w.session("carol@a.example/x");
+    room.lets_in(&phone);
+    room.bob.send(xml!(
+        "<message to='carol@a.example' type='chat' id='p1'><body>come in</body></message>"
+    ));
+    carol.expect(xml!(
+        "<message from='{BOB}' to='carol@a.example' type='chat' id='p1'>\
+         <body>come in</body></message>"
+    ));
+    house.w.finish();
+}
+
+#[test]
 fn an_invitation_reaches_the_account_unless_it_is_in_the_room() {
     let invite = xml!(
         "<message to='{ROOM}'><x xmlns='http://jabber.org/protocol/muc#user'>\

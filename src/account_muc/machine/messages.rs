@@ -8,7 +8,7 @@ use crate::flow::bare;
 use crate::stanza::{Condition, ElementRef, MessageType, Stanza, Time, ns};
 
 use super::super::muc::{self, Said};
-use super::{Machine, Original, Own, Subject, Turn};
+use super::{Machine, Original, Own, Phase, Subject, Turn};
 
 impl Machine {
     /// A session writes to the room or to an occupant.
@@ -33,6 +33,13 @@ impl Machine {
             self.remember_sender(session, message, turn.options.limits.sent);
             Original::Becomes(message.clone().with_from(self.account.clone()))
         };
+    }
+
+    /// Whether all that comes of a message from the room is that it is heard:
+    /// nothing is asked, written or sent because of it.
+    pub(crate) fn only_listens(&self, message: &Stanza) -> bool {
+        let has_settled = matches!(self.phase, Phase::Joined { settling: None });
+        has_settled && !message.is_error() && !muc::is_subject(message)
     }
 
     /// The room, or an occupant, writes to the account.
@@ -79,14 +86,14 @@ impl Machine {
                 true
             }
         };
-        if is_news {
-            // Newcomers get it behind history and subject. Deliberately as a
-            // copy, without the archive ID that a layer further in would put on
-            // the original: that is with the others before any copy.
-            turn.tell_all(newcomers.unwrap_or_default(), message.clone());
-        } else {
+        if !is_news {
             // History that came late: everybody who is to have it has it.
             turn.original = Original::TakenIn;
+        } else if let Some(newcomers) = newcomers {
+            // They get it behind history and subject. Deliberately as a copy,
+            // without the archive ID that a layer further in would put on the
+            // original: that is with the others before any copy.
+            turn.tell_all(newcomers, message.clone());
         }
     }
 
