@@ -6,7 +6,14 @@
 //!     --uplink component://SECRET@127.0.0.1:5347
 //! ```
 //!
-//! The accounts are the other server's, and of all servers that it knows.
+//! The accounts are the other server's, and of all servers that it knows. It has to
+//! know the domain; Prosody, for one, by two lines:
+//!
+//! ```lua
+//! Component "rooms.example.org"
+//!     component_secret = "SECRET"
+//! ```
+//!
 //! What is here and not in `examples/server/` is what a host without accounts
 //! needs: [`site`] (what the library asks) and [`service`] (start and end).
 
@@ -63,7 +70,7 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let service = Service::start(&options).await?;
-    println!("rooms at {} by way of {:?}", options.domain, options.uplink);
+    println!("rooms at {} by way of {}", options.domain, options.uplink.address);
     tokio::select! {
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}

@@ -119,8 +119,13 @@ fn greet(options: &Options, server: &Server) {
     let (address, domain) = (server.address(), &options.domain);
     println!("listening on {address}");
     println!("  log in as one of:");
+    // Whoever only tries the server has been given accounts.
+    let is_trial = options.accounts.is_empty() && options.data.is_none();
     for name in server.accounts().names() {
-        println!("    {name}@{domain}");
+        match is_trial {
+            true => println!("    {name}@{domain}, password {name}"),
+            false => println!("    {name}@{domain}"),
+        }
     }
     let tls = match (&options.tls_cert, options.requires_tls(options.listen)) {
         (None, _) => "without TLS",
