@@ -70,7 +70,10 @@ async fn run(options: Options) -> Result<(), Box<dyn Error>> {
     let mut terminated = signal(SignalKind::terminate())?;
     let mut interrupted = signal(SignalKind::interrupt())?;
     let service = Service::start(&options).await?;
-    println!("rooms at {} by way of {}", options.domain, options.uplink.address);
+    println!(
+        "rooms at {} by way of {}",
+        options.domain, options.uplink.address
+    );
     tokio::select! {
         _ = terminated.recv() => {}
         _ = interrupted.recv() => {}

@@ -80,12 +80,15 @@ impl Session {
         wrapper: impl Into<Pattern>,
         inner: impl Into<Pattern>,
     ) -> (Got, Got) {
-        let got = self.expect(wrapper);
+        let inner = inner.into();
+        let mut expecting = self.expecting();
+        expecting.forwarded = Some(&inner);
+        let got = expecting.next(&wrapper.into());
         let Some(inside) = forwarded(&got.stanza) else {
             let seed = self.inside.seed();
             panic!("no stanza is forwarded in\n  {}{seed}", got.stanza.to_xml());
         };
-        match inner.into().compare(&inside) {
+        match inner.compare(&inside) {
             Ok(inside) => (got, inside),
             Err(why) => panic!(
                 "{self} got another stanza forwarded: {why}\n  {}{}",
@@ -120,6 +123,8 @@ impl Session {
 pub(super) struct Expecting<'a> {
     pub(super) inside: &'a Inside,
     pub(super) session: &'a FullJid,
+    /// What the stanza is to forward; for the text of a failure.
+    pub(super) forwarded: Option<&'a Pattern>,
 }
 
 impl Expecting<'_> {
@@ -156,6 +161,9 @@ impl Expecting<'_> {
         let mut text = format!("{} expected", self.session);
         for (pattern, row) in patterns.iter().zip(&compared) {
             let _ = write!(text, "\n  {pattern}");
+            if let Some(forwarded) = self.forwarded {
+                let _ = write!(text, "\nthat forwards\n  {forwarded}");
+            }
             if row.iter().any(Result::is_ok) {
                 continue;
             }

@@ -248,6 +248,7 @@ impl Session {
         Expecting {
             inside: &self.inside,
             session: &self.jid,
+            forwarded: None,
         }
     }
 }

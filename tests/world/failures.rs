@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tower_xmpp::flow::{Emit, Route, Stage};
 use tower_xmpp::middleware::from_fn;
-use tower_xmpp::testkit::{Faulty, Session, World, panicking, slow, xml};
+use tower_xmpp::testkit::{Carbon, Faulty, Session, World, panicking, slow, xml};
 
 use super::{assert_has, failure};
 
@@ -323,4 +323,16 @@ fn a_session_where_nobody_is_host_fails_and_says_what_is_missing() {
         });
         assert_has(&text, &[missing]);
     }
+}
+
+#[test]
+fn a_copy_that_does_not_come_is_named_with_what_it_was_to_copy() {
+    let text = failure(|| {
+        let w = World::new();
+        w.host("a.example", ());
+        let alice = w.session("alice@a.example/phone");
+        alice.expect_carbon(Carbon::Sent, "<message><body>hi</body></message>");
+    });
+    let wanted = ["<sent xmlns", "that forwards", "<body>hi</body>"];
+    assert_has(&text, &wanted);
 }
