@@ -47,9 +47,12 @@ enum State {
 impl Holders {
     /// The original is about to reach these sessions.
     pub fn begin(&self, original: &Stanza, sessions: &[FullJid]) {
+        // An account has a few clients, and each that has no original gets a copy.
+        let mut by = Vec::with_capacity(sessions.len() + 3);
+        by.extend_from_slice(sessions);
         *self.lock() = State::Held {
             original: original.clone(),
-            by: sessions.to_vec(),
+            by,
         };
     }
 

@@ -40,9 +40,9 @@ pub use facts::{Archived, Facts, Reach};
 pub use few::Few;
 pub use holders::Holders;
 pub use outcome::{Drop, Incident, Original, Outcome, Stage};
-#[allow(unused_imports, reason = "used by features, which may all be off")]
-pub(crate) use route::bare;
 pub use route::{Affiliation, Member, Route, Side, Snapshot};
+#[allow(unused_imports, reason = "used by features, which may all be off")]
+pub(crate) use route::{bare, to_bare};
 pub use settling::{Settled, Settling};
 pub use trail::{Hop, PassId, Trail};
 pub use traits::{

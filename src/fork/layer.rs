@@ -8,11 +8,11 @@ use crate::flow::{Drop, Emit, Entity, Envelope, Event, ImNg, Occupancy, Outcome,
 use crate::middleware::{Fault, Feature, Next, Scope, Shell};
 use crate::stanza::{Condition, Kind, MessageType, Stanza, Time, ns};
 
-use super::Mode;
 use super::live::{SharedAccounts, SharedRooms};
 use super::request::{self, Request, is_request};
 use super::rooms::Rooms;
 use super::rules::{Pass, answers_copy};
+use super::{Mode, to_bare};
 
 /// The layer of this module: [`Fork`] in its shell.
 ///
@@ -107,7 +107,7 @@ impl Feature for Fork {
             }
             (Kind::Message, Route::FromSession(session)) => {
                 let session = session.clone();
-                let (pass, account) = (Pass::Outward(&session), session.to_bare());
+                let (pass, account) = (Pass::Outward(&session), to_bare(&session));
                 self.share(pass, &account, envelope, next).await
             }
             (Kind::Message, Route::ToAccount(account)) => {

@@ -69,6 +69,14 @@ impl SharedAccounts {
         }
     }
 
+    /// The accounts of which this is one, to note what passes it: who takes
+    /// part stays as it is.
+    pub(super) fn of_noting(&self, account: &Jid) -> RwLockWriteGuard<'_, Accounts> {
+        self.shard(account)
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn shard(&self, account: &Jid) -> &RwLock<Accounts> {
         // The names of accounts differ enough for the sum of their letters to
         // spread them; a hash would be the dearest part of looking.

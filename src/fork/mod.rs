@@ -166,7 +166,7 @@ mod state;
 #[cfg(test)]
 mod tests;
 
-use crate::flow::bare;
+use crate::flow::{bare, to_bare};
 
 pub use layer::{Fork, ForkLayer};
 pub use mode::Mode;

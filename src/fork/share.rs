@@ -8,13 +8,16 @@ use crate::middleware::{Fault, Feature, Next, decided};
 use crate::stanza::{Condition, Stanza};
 
 use super::copies::copies;
+use super::mode::Modes;
 use super::rules::{
     Audience, Case, Decision, Direction, Named, Pass, decide, is_for_named_only, reached,
 };
-use super::{Fork, Mode};
+use super::state::Sessions;
+use super::{Fork, Mode, to_bare};
 
-/// The account's sessions that take part, each in its mode.
-type Sessions = [(FullJid, Mode)];
+/// What the sessions of each mode get, where there are any and the session
+/// that the message names is there.
+struct Decisions([Option<Decision>; Mode::ALL.len()]);
 
 impl Fork {
     /// Lets a message go on, and shares it with the account's sessions.
@@ -30,13 +33,14 @@ impl Fork {
         };
         let sessions = self.accounts.of(account).sessions(account);
         let case = self.case(pass, account, &stanza);
+        let decisions = Decisions::about(&case, &sessions);
         // Before it goes on: an error may be back before this pass is over.
-        self.remember(&case, &sessions);
+        let is_fork = self.remember(&case, &decisions);
         let named_only = is_for_named_only(&case) && sessions.iter().any(speaks_im_ng);
         if pass == Pass::Inward {
-            self.extend_reach(&case, &sessions, named_only, &mut envelope);
+            self.extend_reach(&case, &sessions, &decisions, named_only, &mut envelope);
         }
-        let holders = self.holders(&case, &sessions, &mut envelope);
+        let holders = self.holders(&case, &decisions, &mut envelope);
         let archived = envelope.facts.archived.clone();
         let mut outcome = next.run(envelope).await?;
 
@@ -46,7 +50,7 @@ impl Fork {
         let Some(reached) = reached(&case, &outcome.original) else {
             return Ok(outcome);
         };
-        if reached.len() == 1 {
+        if is_fork && reached.len() == 1 {
             self.is_no_fork(&case);
         }
         match pass {
@@ -57,14 +61,14 @@ impl Fork {
                 if let Some(archived) = archived.filter(|archived| archived.by == *account) {
                     original.push(archived.stamp());
                 }
-                let emits = self.emits(&case, &original, &sessions, reached);
+                let emits = self.emits(&case, &original, &sessions, &decisions, reached);
                 // In front of what the router sends on: a session must not get
                 // the answer to a message before it gets the message.
                 outcome.emits.splice(0..0, emits);
             }
             // The original has been delivered by now, with its stamp.
             Pass::Inward => {
-                let mut emits = self.emits(&case, &stanza, &sessions, reached);
+                let mut emits = self.emits(&case, &stanza, &sessions, &decisions, reached);
                 for emit in &mut emits {
                     emit.holders.clone_from(&holders);
                 }
@@ -100,7 +104,7 @@ impl Fork {
         let Some(peer) = case.peer() else {
             return case;
         };
-        case.with_occupant = peer.is_full() && self.occupancy.known(account, &peer.to_bare());
+        case.with_occupant = peer.is_full() && self.occupancy.known(account, &to_bare(peer));
         // An error answers what went the other way.
         let answered = match pass {
             Pass::Outward(_) => Direction::Received,
@@ -114,27 +118,33 @@ impl Fork {
         case
     }
 
-    /// What errors may answer.
-    fn remember(&self, case: &Case<'_>, sessions: &Sessions) {
+    /// What errors may answer; whether it is a message that several sessions
+    /// get as it is.
+    fn remember(&self, case: &Case<'_>, decisions: &Decisions) -> bool {
         let (Some((peer, id)), false) = (author_and_id(case), case.stanza.is_error()) else {
-            return;
+            return false;
         };
-        let shares = |mode, form: fn(Decision) -> bool| {
-            sessions.iter().any(|(_, of)| *of == mode) && form(decide(case, mode, Named::There))
-        };
-        let mut accounts = self.accounts.of_mut(case.account);
-        if shares(Mode::Carbons, is_wrapped) {
-            accounts.remember(case.account, case.direction(), peer, id);
-        }
         let forks = [Mode::Mr2, Mode::Goal, Mode::ImNg];
-        if case.pass == Pass::Inward && forks.into_iter().any(|mode| shares(mode, is_raw)) {
-            accounts.forked(case.account, peer, id, case.named());
+        let is_fork = case.pass == Pass::Inward
+            && forks
+                .into_iter()
+                .any(|mode| decisions.there(mode).is_some_and(is_raw));
+        let is_eligible = decisions.there(Mode::Carbons).is_some_and(is_wrapped);
+        if is_eligible || is_fork {
+            let mut accounts = self.accounts.of_noting(case.account);
+            if is_eligible {
+                accounts.remember(case.account, case.direction(), peer, id);
+            }
+            if is_fork {
+                accounts.forked(case.account, peer, id, case.named());
+            }
         }
+        is_fork
     }
 
     fn is_no_fork(&self, case: &Case<'_>) {
-        if let (Pass::Inward, Some((peer, id))) = (case.pass, author_and_id(case)) {
-            let mut accounts = self.accounts.of_mut(case.account);
+        if let Some((peer, id)) = author_and_id(case) {
+            let mut accounts = self.accounts.of_noting(case.account);
             accounts.not_forked(case.account, peer, id, case.named());
         }
     }
@@ -144,6 +154,7 @@ impl Fork {
         &self,
         case: &Case<'_>,
         sessions: &Sessions,
+        decisions: &Decisions,
         named_only: bool,
         envelope: &mut Envelope,
     ) {
@@ -153,8 +164,11 @@ impl Fork {
             return;
         }
         let raw = |named| {
-            let in_raw = sessions.iter().filter(move |(session, mode)| {
-                is_raw(decide(case, *mode, named)) && is_recipient(case, session, *mode)
+            let in_raw = sessions.iter().filter(move |(session, modes)| {
+                modes.greatest().is_some_and(|mode| {
+                    let decision = decisions.when(named, case, mode);
+                    decision.is_some_and(is_raw) && is_recipient(case, session, mode)
+                })
             });
             in_raw.map(|(session, _)| session.clone())
         };
@@ -169,14 +183,13 @@ impl Fork {
     fn holders(
         &self,
         case: &Case<'_>,
-        sessions: &Sessions,
+        decisions: &Decisions,
         envelope: &mut Envelope,
     ) -> Option<Holders> {
         let is_copied = case.pass == Pass::Inward
-            && Mode::ALL.into_iter().any(|mode| {
-                sessions.iter().any(|(_, of)| *of == mode)
-                    && is_wrapped(decide(case, mode, Named::There))
-            });
+            && Mode::ALL
+                .into_iter()
+                .any(|mode| decisions.there(mode).is_some_and(is_wrapped));
         is_copied.then(|| envelope.facts.holders.get_or_insert_default().clone())
     }
 
@@ -186,6 +199,7 @@ impl Fork {
         case: &Case<'_>,
         original: &Stanza,
         sessions: &Sessions,
+        decisions: &Decisions,
         reached: &[FullJid],
     ) -> Vec<Emit> {
         let named = match case.named() {
@@ -194,17 +208,18 @@ impl Fork {
         };
         let mut emits = Vec::new();
         for mode in Mode::ALL {
-            let mut recipients: Vec<_> = sessions
-                .iter()
-                .filter(|(session, of)| {
-                    *of == mode && !reached.contains(session) && is_recipient(case, session, mode)
-                })
-                .map(|(session, _)| session.clone())
-                .collect();
+            let Some(decision) = decisions.when(named, case, mode) else {
+                continue;
+            };
+            let of_mode = sessions.iter().filter(|(session, of)| {
+                of.greatest() == Some(mode)
+                    && !reached.contains(session)
+                    && is_recipient(case, session, mode)
+            });
+            let mut recipients: Vec<_> = of_mode.map(|(session, _)| session.clone()).collect();
             if recipients.is_empty() {
                 continue;
             }
-            let decision = decide(case, mode, named);
             decided(self.name(), &decision);
             if let Decision::Raw(_, audience) | Decision::Wrap(_, audience) = decision {
                 self.narrow(case, audience, &mut recipients);
@@ -227,9 +242,30 @@ impl Fork {
 
     fn narrow(&self, case: &Case<'_>, audience: Audience, sessions: &mut Vec<FullJid>) {
         if let (Audience::InRoom, Some(peer)) = (audience, case.peer()) {
-            let in_room = self.occupancy.sessions(case.account, &peer.to_bare());
+            let in_room = self.occupancy.sessions(case.account, &to_bare(peer));
             sessions.retain(|session| in_room.contains(session));
         }
+    }
+}
+
+impl Decisions {
+    fn about(case: &Case<'_>, sessions: &Sessions) -> Self {
+        Self(Mode::ALL.map(|mode| {
+            let is_wanted = sessions.iter().any(|(_, of)| of.greatest() == Some(mode));
+            is_wanted.then(|| decide(case, mode, Named::There))
+        }))
+    }
+
+    fn there(&self, mode: Mode) -> Option<Decision> {
+        self.0[mode as usize]
+    }
+
+    fn when(&self, named: Named, case: &Case<'_>, mode: Mode) -> Option<Decision> {
+        let there = self.there(mode)?;
+        Some(match named {
+            Named::There => there,
+            Named::Absent => decide(case, mode, Named::Absent),
+        })
     }
 }
 
@@ -239,8 +275,8 @@ fn is_recipient(case: &Case<'_>, session: &FullJid, mode: Mode) -> bool {
     mode == Mode::ImNg || case.own_sender() != Some(session)
 }
 
-fn speaks_im_ng((_, mode): &(FullJid, Mode)) -> bool {
-    *mode == Mode::ImNg
+fn speaks_im_ng((_, modes): &(FullJid, Modes)) -> bool {
+    modes.greatest() == Some(Mode::ImNg)
 }
 
 fn nobody_got_it(original: &Original) -> bool {

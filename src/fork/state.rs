@@ -1,8 +1,9 @@
 //! Which sessions of which account take part, in which mode, and which
 //! messages passed lately, so that errors answering them are known.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::Arc;
 
 use jid::{FullJid, Jid};
 use thiserror::Error;
@@ -27,10 +28,14 @@ pub(super) struct Accounts(HashMap<Box<str>, Account>);
 #[error("{SESSIONS_PER_ACCOUNT} sessions of the account take part already")]
 pub(super) struct TooManySessions;
 
+/// Sessions that have asked for something, in the order of their names, and
+/// for what.
+pub(super) type Sessions = Arc<[(FullJid, Modes)]>;
+
 #[derive(Debug, Default)]
 struct Account {
-    /// Each has asked for something.
-    sessions: BTreeMap<FullJid, Modes>,
+    /// Made anew with each change, since every message wants them.
+    sessions: Sessions,
     sent: Recent<u64>,
     received: Recent<u64>,
     forked: Recent<Forked>,
@@ -55,12 +60,10 @@ impl Accounts {
     /// A session asks for a mode. Again is as good as once (XEP-0280 §10.1).
     pub(super) fn enable(&mut self, session: &FullJid, mode: Mode) -> Result<(), TooManySessions> {
         let account = self.0.entry(bare(session).into()).or_default();
-        if account.sessions.len() >= SESSIONS_PER_ACCOUNT && !account.sessions.contains_key(session)
-        {
+        if account.sessions.len() >= SESSIONS_PER_ACCOUNT && account.place(session).is_err() {
             return Err(TooManySessions);
         }
-        let modes = account.sessions.entry(session.clone()).or_default();
-        modes.insert(mode);
+        account.change(session, |modes| modes.insert(mode));
         Ok(())
     }
 
@@ -78,12 +81,7 @@ impl Accounts {
         let Some(account) = self.0.get_mut(bare(session)) else {
             return;
         };
-        if let Some(modes) = account.sessions.get_mut(session) {
-            change(modes);
-            if modes.is_empty() {
-                account.sessions.remove(session);
-            }
-        }
+        account.change(session, change);
         if account.sessions.is_empty() {
             self.0.remove(bare(session));
         }
@@ -99,29 +97,25 @@ impl Accounts {
         self.0.contains_key(bare(account))
     }
 
-    /// The account's sessions that take part, each in the mode that counts, in
-    /// the order of their names.
-    pub(super) fn sessions(&self, account: &Jid) -> Vec<(FullJid, Mode)> {
+    /// The account's sessions that take part.
+    pub(super) fn sessions(&self, account: &Jid) -> Sessions {
         let account = self.0.get(bare(account));
-        let sessions = account.into_iter().flat_map(|account| &account.sessions);
-        sessions
-            .filter_map(|(session, modes)| Some((session.clone(), modes.greatest()?)))
-            .collect()
+        account.map_or_else(Sessions::default, |account| account.sessions.clone())
     }
 
     /// Whether any session of this account takes part in this mode.
     pub(super) fn take_part_in(&self, account: &Jid, mode: Mode) -> bool {
-        let account = self.0.get(bare(account));
-        let mut sessions = account
-            .into_iter()
-            .flat_map(|account| account.sessions.values());
-        sessions.any(|modes| modes.greatest() == Some(mode))
+        self.0.get(bare(account)).is_some_and(|account| {
+            let mut sessions = account.sessions.iter();
+            sessions.any(|(_, modes)| modes.greatest() == Some(mode))
+        })
     }
 
     /// The mode that counts for a session.
     pub(super) fn mode(&self, session: &FullJid) -> Option<Mode> {
         let account = self.0.get(bare(session))?;
-        account.sessions.get(session)?.greatest()
+        let place = account.place(session).ok()?;
+        account.sessions[place].1.greatest()
     }
 
     /// Remembers an eligible message, so that an error answering it is known.
@@ -179,6 +173,30 @@ impl Accounts {
 }
 
 impl Account {
+    /// Where the session stands, or would stand.
+    fn place(&self, session: &FullJid) -> Result<usize, usize> {
+        self.sessions
+            .binary_search_by(|(known, _)| known.cmp(session))
+    }
+
+    /// Changes what a session has asked for. One that asks for nothing is not kept.
+    fn change(&mut self, session: &FullJid, change: impl FnOnce(&mut Modes)) {
+        let place = self.place(session);
+        let before = place.map_or_else(|_| Modes::default(), |place| self.sessions[place].1);
+        let mut modes = before;
+        change(&mut modes);
+        if modes == before {
+            return;
+        }
+        let mut sessions = self.sessions.to_vec();
+        match place {
+            Ok(place) if modes.is_empty() => drop(sessions.remove(place)),
+            Ok(place) => sessions[place].1 = modes,
+            Err(place) => sessions.insert(place, (session.clone(), modes)),
+        }
+        self.sessions = sessions.into();
+    }
+
     fn recent(&self, direction: Direction) -> &Recent<u64> {
         match direction {
             Direction::Sent => &self.sent,
@@ -248,13 +266,14 @@ mod tests {
         accounts.enable(&session("phone"), Mode::Carbons).unwrap();
         accounts.enable(&session("desk"), Mode::ImNg).unwrap();
         accounts.enable(&session("desk"), Mode::ImNg).unwrap();
-        assert_eq!(
-            accounts.sessions(&session("phone")),
-            [
-                (session("desk"), Mode::ImNg),
-                (session("phone"), Mode::Carbons)
-            ]
-        );
+        let sessions = accounts.sessions(&session("phone"));
+        let in_order = sessions
+            .iter()
+            .map(|(session, modes)| (session, modes.greatest()));
+        assert!(in_order.eq([
+            (&session("desk"), Some(Mode::ImNg)),
+            (&session("phone"), Some(Mode::Carbons))
+        ]));
         accounts.disable(&session("phone"), Mode::Carbons);
         assert!(accounts.take_part(&session("phone")));
         accounts.end(&session("desk"));
