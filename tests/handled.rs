@@ -11,6 +11,7 @@ use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::executor::LocalPool;
 use futures::task::LocalSpawnExt;
+use jid::FullJid;
 use tower_layer::Layer;
 use tower_xmpp::flow::{Emit, Envelope, Route, Settled, Settling};
 use tower_xmpp::host::{Conductor, Handled, Router, Settings, conduct};
@@ -18,12 +19,17 @@ use tower_xmpp::middleware::{Next, from_fn};
 use tower_xmpp::stanza::Stanza;
 
 /// A house whose layer leaves a commit behind for each message; the test says
-/// when it is over.
+/// when it is over. A message to an account whose id ends in `+` is followed by one without
+/// that to bob.
 struct Yard {
     house: Arc<House>,
     conductor: Conductor,
     pool: LocalPool,
     commits: Arc<Mutex<HashMap<String, oneshot::Sender<()>>>>,
+}
+
+fn bob() -> FullJid {
+    "bob@a.example/x".parse().unwrap()
 }
 
 impl Yard {
@@ -32,7 +38,7 @@ impl Yard {
     }
 
     fn with(settings: Settings) -> Self {
-        let house = House::of(&[alice()]);
+        let house = House::of(&[alice(), bob()]);
         let commits: Arc<Mutex<HashMap<String, oneshot::Sender<()>>>> = Arc::default();
         let open = commits.clone();
         let layer = from_fn("commits", move |envelope: Envelope, next: Next| {
@@ -45,6 +51,11 @@ impl Yard {
                 });
                 let mut outcome = next.run(envelope).await?;
                 let Some(id) = id else { return Ok(outcome) };
+                if let Some(next) = id.strip_suffix("+ inward") {
+                    let next = chat().with_id(next).with_to(bob());
+                    let next = Emit::new_at(Route::ToAccount(bob().to_bare()), next);
+                    outcome.emits.push(next);
+                }
                 let (tell, told) = oneshot::channel();
                 open.lock().unwrap().insert(id.clone(), tell);
                 outcome.settling.push(Settling::new(async move {
@@ -147,6 +158,28 @@ fn what_follows_for_an_account_of_ours_is_waited_for_if_that_is_wanted() {
         yard.commits("m1 inward");
         assert_eq!(handled.count(), 1);
     }
+}
+
+#[test]
+fn who_waits_for_all_that_follows_is_woken_when_the_last_of_it_is_over() {
+    let mut settings = Settings::default();
+    settings.to_the_end = true;
+    let (mut yard, mut handled) = (Yard::with(settings), Handled::new());
+    let to_oneself = chat().with_id("m1+").with_to(alice().to_bare());
+    yard.enters(&mut handled, to_oneself);
+    assert_eq!(yard.house.ids(), ["m1+", "m1"]);
+    let told = Arc::new(Mutex::new(None));
+    let waits = {
+        let told = told.clone();
+        async move { *told.lock().unwrap() = Some(handled.next().await) }
+    };
+    yard.pool.spawner().spawn_local(waits).unwrap();
+    for commit in ["m1+", "m1+ inward"] {
+        yard.commits(commit);
+        assert_eq!(*told.lock().unwrap(), None, "{commit}");
+    }
+    yard.commits("m1 inward");
+    assert_eq!(*told.lock().unwrap(), Some(1));
 }
 
 #[test]

@@ -8,7 +8,6 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::FutureExt;
-use futures::channel::oneshot;
 use jid::{BareJid, FullJid, Jid};
 
 use crate::flow::{
@@ -17,14 +16,20 @@ use crate::flow::{
 };
 use crate::stanza::{Stanza, Time};
 
-use super::conduct::Over;
+use super::conduct::{Asker, Hold, Released};
 use super::direct::{Direct, Placed, keep};
 use super::pass::{Passes, try_later};
 use super::{Delivery, Host, Place, Undelivered};
 
 /// The passes that follow from one, if somebody wants to know when they are
 /// over.
-pub(super) struct Following(pub(super) Option<Vec<oneshot::Receiver<Over>>>);
+pub(super) struct Following {
+    is_wanted: bool,
+    /// For each of them.
+    hold: Option<Hold>,
+    /// When they are over, if there are any and this is the first pass.
+    pub(super) released: Option<Released>,
+}
 
 /// What no session takes: the host may keep it.
 struct Kept {
@@ -44,15 +49,36 @@ struct Placing {
 impl Following {
     /// Nobody wants to know.
     pub(super) fn unknown() -> Self {
-        Self(None)
+        Self {
+            is_wanted: false,
+            hold: None,
+            released: None,
+        }
+    }
+
+    /// Whoever asked for the pass wants to know of all that follows.
+    pub(super) fn wanted() -> Self {
+        Self {
+            is_wanted: true,
+            ..Self::unknown()
+        }
+    }
+
+    /// The pass follows from another one itself.
+    pub(super) fn part_of(chain: &Hold) -> Self {
+        Self {
+            hold: Some(chain.clone()),
+            ..Self::unknown()
+        }
     }
 
     /// Another one follows.
-    fn begins(&mut self) -> Option<oneshot::Sender<Over>> {
-        let following = self.0.as_mut()?;
-        let (tell, told) = oneshot::channel();
-        following.push(told);
-        Some(tell)
+    fn begins(&mut self) -> Asker {
+        if self.is_wanted && self.hold.is_none() {
+            let (hold, released) = Hold::new();
+            (self.hold, self.released) = (Some(hold), Some(released));
+        }
+        self.hold.clone().map_or(Asker::Nobody, Asker::Chain)
     }
 }
 

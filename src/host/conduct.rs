@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::pin::Pin;
@@ -12,9 +13,10 @@ use jid::Jid;
 use thiserror::Error;
 use tower_service::Service;
 
-use crate::flow::{BoxError, Emit, Envelope, Outcome, PassId, Route};
+use crate::flow::{BoxError, Emit, Envelope, Outcome, PassId, Route, to_bare};
 use crate::stanza::Time;
 
+use super::handled::Rest;
 use super::{Driver, Host};
 
 /// Sets a stack to work: its entrance, and the drivers that the host runs.
@@ -84,13 +86,37 @@ pub struct Conductor(pub(super) Arc<Shared>);
 /// lets [`Handled`](super::Handled) do it.
 #[derive(Debug)]
 #[must_use = "a pass goes on without its ticket; say so with `post`"]
-pub struct Ticket(oneshot::Receiver<Over>);
+pub struct Ticket(pub(super) oneshot::Receiver<Over>);
 
-/// A pass is over; what it left unsettled is when the receiver says so.
+/// A pass is over.
 #[derive(Debug)]
 pub(super) struct Over {
     pub(super) outcome: Outcome,
+    /// What it left unsettled is settled when this says so.
     pub(super) settled: Option<oneshot::Receiver<()>>,
+    /// What follows from it is over when this says so.
+    pub(super) following: Option<Released>,
+}
+
+/// Held by every pass that follows from one, and whatever they leave unsettled,
+/// for as long as it is not over. Who waits for them all is told when the last
+/// lets go.
+#[derive(Clone)]
+pub(super) struct Hold {
+    #[expect(dead_code, reason = "to drop it is to tell")]
+    tell: Arc<oneshot::Sender<Infallible>>,
+}
+
+/// Nobody holds it any more.
+#[derive(Debug)]
+pub(super) struct Released(oneshot::Receiver<Infallible>);
+
+/// Who wants to know when a pass is over.
+pub(super) enum Asker {
+    Nobody,
+    Ticket(oneshot::Sender<Over>),
+    /// Who waits for all that follows from another one, of which this is a part.
+    Chain(Hold),
 }
 
 /// The conductor has been closed, or its driver is gone: the envelope did not pass.
@@ -126,7 +152,7 @@ pub(super) struct Job {
 }
 
 pub(super) enum Work {
-    Pass(Envelope, Option<oneshot::Sender<Over>>),
+    Pass(Envelope, Asker),
     Emits(Time, Vec<Emit>),
 }
 
@@ -135,13 +161,13 @@ impl Conductor {
     /// are over.
     pub fn enter(&self, envelope: Envelope) -> Ticket {
         let (sender, receiver) = oneshot::channel();
-        self.push(envelope, Some(sender));
+        self.push(envelope, Asker::Ticket(sender));
         Ticket(receiver)
     }
 
     /// The same for who does not want to know what becomes of it.
     pub fn post(&self, envelope: Envelope) {
-        self.push(envelope, None);
+        self.push(envelope, Asker::Nobody);
     }
 
     /// Sends what did not come out of a pass, such as what
@@ -149,7 +175,7 @@ impl Conductor {
     pub fn carry_out(&self, at: Time, emits: Vec<Emit>) {
         // In the lane of whom it is for, after what that lane has begun.
         for emit in emits {
-            let lane = emit.stanza.to().map(|to| to.to_bare().into());
+            let lane = emit.stanza.to().map(|to| to_bare(to).into());
             self.push_job(Job {
                 lane,
                 work: Work::Emits(at, vec![emit]),
@@ -185,21 +211,21 @@ impl Conductor {
     }
 
     /// Enters what followed from a pass; this is allowed after closing.
-    pub(super) fn follow(&self, envelope: Envelope, ticket: Option<oneshot::Sender<Over>>) {
+    pub(super) fn follow(&self, envelope: Envelope, asker: Asker) {
         self.push_job(Job {
             lane: lane_of(&envelope.route),
-            work: Work::Pass(envelope, ticket),
+            work: Work::Pass(envelope, asker),
         });
     }
 
-    fn push(&self, envelope: Envelope, ticket: Option<oneshot::Sender<Over>>) {
+    fn push(&self, envelope: Envelope, asker: Asker) {
         // Counted before looking: the drivers end when nothing is open, and
         // must not do so between the look and the push.
         self.0.job_begins();
         if !self.0.closed.load(Ordering::SeqCst) {
             self.push_job(Job {
                 lane: lane_of(&envelope.route),
-                work: Work::Pass(envelope, ticket),
+                work: Work::Pass(envelope, asker),
             });
         } // Dropping the sender tells the ticket.
         self.0.job_over();
@@ -237,10 +263,25 @@ impl Ticket {
     /// [`Closed`]: it was not handled, and must not be counted.
     pub async fn handled(self) -> Result<Outcome, Closed> {
         let over = self.0.await.map_err(|_| Closed)?;
-        if let Some(settled) = over.settled {
-            settled.await.map_err(|_| Closed)?;
-        }
-        Ok(over.outcome)
+        let (outcome, mut rest) = Rest::of(over);
+        poll_fn(|cx| rest.poll(cx)).await?;
+        Ok(outcome)
+    }
+}
+
+impl Hold {
+    pub(super) fn new() -> (Self, Released) {
+        let (tell, told) = oneshot::channel();
+        let tell = Arc::new(tell);
+        (Self { tell }, Released(told))
+    }
+}
+
+impl Future for Released {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        Pin::new(&mut self.0).poll(cx).map(|_| ())
     }
 }
 

@@ -262,7 +262,7 @@ where
 {
     async move {
         match work {
-            Work::Pass(envelope, ticket) => passes.pass(&mut stack, envelope, ticket).await,
+            Work::Pass(envelope, asker) => passes.pass(&mut stack, envelope, asker).await,
             Work::Emits(at, emits) => {
                 passes.carry_out(at, emits).await;
                 None

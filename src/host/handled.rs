@@ -1,8 +1,14 @@
-use futures::FutureExt;
-use futures::future::BoxFuture;
-use futures::stream::{FuturesOrdered, StreamExt};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::task::{Context, Poll, Waker, ready};
 
-use super::Ticket;
+use futures::FutureExt;
+use futures::channel::oneshot;
+
+use crate::flow::Outcome;
+
+use super::conduct::{Over, Released};
+use super::{Closed, Ticket};
 
 /// Counts what one session sent and what has been handled, for the `h` of
 /// XEP-0198 §4: in order, so that a stanza that takes long delays the
@@ -22,9 +28,27 @@ use super::Ticket;
 ///    counted, nor is anything after it.
 #[derive(Default)]
 pub struct Handled {
-    under_way: FuturesOrdered<BoxFuture<'static, bool>>,
+    /// The oldest first: it alone is looked at, since nothing is counted before it.
+    under_way: VecDeque<UnderWay>,
     count: u32,
     stuck: bool,
+}
+
+enum UnderWay {
+    /// Its pass is not over, as far as is known.
+    Passing(Ticket),
+    /// Its pass is.
+    Passed(Rest),
+    /// The host has taken it in.
+    Taken,
+}
+
+/// What has to be over, besides its own pass, before a stanza is handled.
+pub(super) struct Rest {
+    /// What the pass left unsettled.
+    settled: Option<oneshot::Receiver<()>>,
+    /// All that follows from it.
+    following: Option<Released>,
 }
 
 impl Handled {
@@ -36,38 +60,49 @@ impl Handled {
 
     /// A stanza of the session has entered the stack.
     pub fn enter(&mut self, ticket: Ticket) {
-        let handled = ticket.handled().map(|outcome| outcome.is_ok());
-        self.under_way.push_back(handled.boxed());
+        self.under_way.push_back(UnderWay::Passing(ticket));
     }
 
     /// The host has taken in a stanza of the session without the stack.
     pub fn add(&mut self) {
-        self.under_way.push_back(std::future::ready(true).boxed());
+        self.under_way.push_back(UnderWay::Taken);
     }
 
     /// How many have been handled by now, modulo 2^32.
     pub fn count(&mut self) -> u32 {
-        while let Some(Some(is_handled)) = self.under_way.next().now_or_never() {
-            self.over(is_handled);
-        }
+        let mut cx = Context::from_waker(Waker::noop());
+        while let Poll::Ready(Some(_)) = self.poll_oldest(&mut cx) {}
         self.count
     }
 
     /// Waits until one more is handled, and says how many that makes. Without
     /// one under way it waits for ever; it may be dropped at any time.
     pub async fn next(&mut self) -> u32 {
-        loop {
-            match self.under_way.next().await {
-                Some(is_handled) if self.over(is_handled) => return self.count,
-                Some(_) => {}
-                None => std::future::pending().await,
+        poll_fn(|cx| {
+            loop {
+                match ready!(self.poll_oldest(cx)) {
+                    Some(true) => return Poll::Ready(self.count),
+                    Some(false) => {}
+                    None => return Poll::Pending,
+                }
             }
-        }
+        })
+        .await
     }
 
     /// How many are under way.
     pub fn under_way(&self) -> usize {
         self.under_way.len()
+    }
+
+    /// Whether the oldest is counted, once it is over; `None` if there is none.
+    fn poll_oldest(&mut self, cx: &mut Context<'_>) -> Poll<Option<bool>> {
+        let Some(oldest) = self.under_way.front_mut() else {
+            return Poll::Ready(None);
+        };
+        let is_handled = ready!(oldest.poll(cx));
+        self.under_way.pop_front();
+        Poll::Ready(Some(self.over(is_handled)))
     }
 
     /// Counts one, unless one before it never was; whether it did.
@@ -77,6 +112,53 @@ impl Handled {
             self.count = self.count.wrapping_add(1);
         }
         !self.stuck
+    }
+}
+
+impl UnderWay {
+    /// Whether it was handled, once it is over.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if let UnderWay::Passing(ticket) = self {
+            let Ok(over) = ready!(ticket.0.poll_unpin(cx)) else {
+                return Poll::Ready(false);
+            };
+            let (_, mut rest) = Rest::of(over);
+            if let Poll::Ready(handled) = rest.poll(cx) {
+                return Poll::Ready(handled.is_ok());
+            }
+            *self = UnderWay::Passed(rest);
+            return Poll::Pending;
+        }
+        match self {
+            UnderWay::Passed(rest) => rest.poll(cx).map(|handled| handled.is_ok()),
+            _ => Poll::Ready(true),
+        }
+    }
+}
+
+impl Rest {
+    /// What became of a stanza, and what is left to be waited for.
+    pub(super) fn of(over: Over) -> (Outcome, Self) {
+        let rest = Self {
+            settled: over.settled,
+            following: over.following,
+        };
+        (over.outcome, rest)
+    }
+
+    /// Ready when nothing is left. What was left unsettled by a driver that is
+    /// gone was not handled; a pass that follows and whose driver is gone is
+    /// over, too.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Closed>> {
+        if let Some(settled) = &mut self.settled {
+            ready!(settled.poll_unpin(cx)).map_err(|_| Closed)?;
+            self.settled = None;
+        }
+        if let Some(following) = &mut self.following {
+            ready!(following.poll_unpin(cx));
+            self.following = None;
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

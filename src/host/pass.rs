@@ -18,7 +18,7 @@ use crate::stanza::{Condition, ErrorType, StanzaError, Time};
 
 use super::Host;
 use super::carry::Following;
-use super::conduct::{Conductor, Over, Work};
+use super::conduct::{Asker, Conductor, Hold, Over, Work};
 
 pub(super) struct Passes<H> {
     pub(super) host: Arc<H>,
@@ -32,8 +32,8 @@ pub(super) struct Unsettled {
     at: Time,
     trail: Trail,
     settling: Few<Settling>,
-    following: Vec<oneshot::Receiver<Over>>,
     tell: oneshot::Sender<()>,
+    chain: Option<Hold>,
 }
 
 #[derive(Debug, Error)]
@@ -50,7 +50,7 @@ impl<H: Host> Passes<H> {
         &self,
         stack: &mut S,
         mut envelope: Envelope,
-        ticket: Option<oneshot::Sender<Over>>,
+        asker: Asker,
     ) -> Option<Unsettled>
     where
         S: Service<Envelope, Response = Outcome>,
@@ -62,27 +62,36 @@ impl<H: Host> Passes<H> {
         let (at, trail) = (envelope.at, envelope.trail.clone());
         let mut outcome = self.through(stack, envelope).await;
         self.contain(pass, || self.host.ended(pass, &outcome));
-        let is_awaited = self.to_the_end && ticket.is_some();
-        let mut following = Following(is_awaited.then(Vec::new));
+        let mut following = match &asker {
+            Asker::Ticket(_) if self.to_the_end => Following::wanted(),
+            Asker::Chain(chain) => Following::part_of(chain),
+            _ => Following::unknown(),
+        };
         let emits = std::mem::take(&mut outcome.emits);
         self.carry_all(at, &trail, emits, &mut following).await;
         let settling = std::mem::take(&mut outcome.settling);
-        let following = following.0.unwrap_or_default();
         let (mut unsettled, mut settled) = (None, None);
-        if !settling.is_empty() || !following.is_empty() {
+        if !settling.is_empty() {
             let (tell, told) = oneshot::channel();
             settled = Some(told);
             unsettled = Some(Unsettled {
                 at,
                 trail,
                 settling,
-                following,
                 tell,
+                chain: match &asker {
+                    Asker::Chain(chain) => Some(chain.clone()),
+                    _ => None,
+                },
             });
         }
-        if let Some(ticket) = ticket {
+        if let Asker::Ticket(ticket) = asker {
             // Nobody need be waiting for it.
-            let _ = ticket.send(Over { outcome, settled });
+            let _ = ticket.send(Over {
+                outcome,
+                settled,
+                following: following.released,
+            });
         }
         unsettled
     }
@@ -103,17 +112,8 @@ impl<H: Host> Passes<H> {
                 Err(panic) => self.panicked(pass, &*panic),
             }
         }
-        for following in unsettled.following {
-            // One whose driver is gone is over, too.
-            if let Ok(Over {
-                settled: Some(settled),
-                ..
-            }) = following.await
-            {
-                let _ = settled.await;
-            }
-        }
         let _ = unsettled.tell.send(());
+        drop(unsettled.chain);
     }
 
     /// Sends what did not come out of a pass.
@@ -128,7 +128,7 @@ impl<H: Host> Passes<H> {
     /// Answers for a lane that is full. To the host it is a pass like any
     /// other, so that an admin sees what went nowhere.
     pub(super) async fn refuse(&self, work: Work) {
-        let Work::Pass(envelope, ticket) = work else {
+        let Work::Pass(envelope, asker) = work else {
             return;
         };
         if let Some(stanza) = envelope.as_stanza() {
@@ -138,9 +138,12 @@ impl<H: Host> Passes<H> {
             self.contain(pass, || self.host.ended(pass, &outcome));
             self.carry_out(envelope.at, std::mem::take(&mut outcome.emits))
                 .await;
-            if let Some(ticket) = ticket {
-                let settled = None;
-                let _ = ticket.send(Over { outcome, settled });
+            if let Asker::Ticket(ticket) = asker {
+                let _ = ticket.send(Over {
+                    outcome,
+                    settled: None,
+                    following: None,
+                });
             }
         }
     }

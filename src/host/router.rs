@@ -8,7 +8,9 @@ use futures::future::BoxFuture;
 use jid::{BareJid, Jid};
 use tower_service::Service;
 
-use crate::flow::{Away, Drop, Emit, Envelope, Fate, Original, Outcome, Route, What};
+use crate::flow::{
+    Away, Drop, Emit, Envelope, Fate, Original, Outcome, Route, What, bare, to_bare,
+};
 use crate::stanza::{AddressFault, Condition, Kind, Stanza, Time};
 
 use super::delivery::is_subscription;
@@ -42,7 +44,7 @@ impl<H: Host> Router<H> {
         }
         match &envelope.route {
             Route::FromSession(session) => {
-                let to_itself = stanza.to().is_none_or(|to| *to == session.to_bare());
+                let to_itself = stanza.to().is_none_or(|to| to.as_str() == bare(session));
                 match stanza.kind() {
                     // RFC 6120 §10.3.1: a message to nobody is to the own account.
                     Kind::Message if to_itself => to_account(session, stanza),
@@ -137,7 +139,7 @@ fn is_archived(envelope: &Envelope, account: &BareJid) -> bool {
 }
 
 fn to_account(session: &Jid, stanza: &Stanza) -> Placed {
-    let account = session.to_bare();
+    let account = to_bare(session);
     let stanza = stanza.clone().with_to(account.clone());
     on_this_server(Route::ToAccount(account), &stanza)
 }
