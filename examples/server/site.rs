@@ -104,14 +104,16 @@ impl Site {
 impl Host for Site {
     type Error = Failed;
 
+    /// Asked about every stanza, so the resource is cut off a copy: `to_bare` would
+    /// format the address anew.
     fn place(&self, jid: &Jid) -> Place {
         if jid.domain() == self.domain().domain() {
             match jid.node() {
-                Some(_) => Place::Account(jid.to_bare()),
+                Some(_) => Place::Account(jid.clone().into_bare()),
                 None => Place::Server(jid.domain().to_owned()),
             }
         } else if jid.domain() == self.rooms.domain().domain() {
-            Place::Room(jid.to_bare())
+            Place::Room(jid.clone().into_bare())
         } else {
             Place::Elsewhere
         }

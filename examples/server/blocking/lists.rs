@@ -51,8 +51,12 @@ impl Lists {
 
     /// Whether the account, or the account of this session, blocks the other.
     pub fn is_blocked(&self, account: &Jid, other: &Jid) -> bool {
-        let bare = account.as_str().split('/').next();
-        if !bare.is_some_and(|bare| self.owners.may_hold(bare)) {
+        let whole = account.as_str();
+        let bare = match account.resource() {
+            Some(resource) => &whole[..whole.len() - resource.as_str().len() - 1],
+            None => whole,
+        };
+        if !self.owners.may_hold(bare) {
             return false;
         }
         let account = account.to_bare();

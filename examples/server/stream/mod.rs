@@ -38,7 +38,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jid::Jid;
-use tokio::task::block_in_place;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, timeout, timeout_at};
 use tower_xmpp::flow::End;
 use tower_xmpp::stanza::Frame;
@@ -47,7 +48,7 @@ use tracing::info;
 use super::entrance::{AboutArchive, Birth, Entrance, Failed, Seat, settle};
 use framing::Framing;
 pub use negotiation::Resumption;
-use negotiation::{Binding, Negotiation, Next, Tls};
+use negotiation::{Binding, Judged, Negotiation, Next, Proof, Tls};
 use queue::{Cut, Queue, Sink};
 use transport::{NoFrame, Transport};
 use welcome::welcome as greet;
@@ -58,6 +59,9 @@ const LINGER: Duration = Duration::from_secs(5);
 
 /// How long it may take to close its side when ours is closed.
 const DRAIN: Duration = Duration::from_secs(1);
+
+/// How many clients' passwords are checked at once, each on a thread of its own.
+static CHECKED: Semaphore = Semaphore::const_new(4);
 
 /// How a stream came to its end.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
@@ -212,12 +216,20 @@ async fn log_in<T: Transport>(
         let _ = queue.words(words);
     };
     let deadline = Instant::now() + entrance.limits().login_timeout;
+    let mut proof = None;
     loop {
-        let frame = match timeout_at(deadline, hear(transport, queue)).await {
-            Ok(frame) => frame?,
+        let next = async {
+            Ok(match proof.take() {
+                None => negotiation.take(hear(transport, queue).await?),
+                Some(proof) => negotiation.judged(judge(proof).await?),
+            })
+        };
+        let next = match timeout_at(deadline, next).await {
+            Ok(next) => next?,
             Err(_) => return Err(Ending::Fault(Fault::SlowLogin)),
         };
-        match block_in_place(|| negotiation.take(frame)) {
+        match next {
+            Next::Judge(given) => proof = Some(given),
             Next::Say(words) => words.iter().for_each(|words| say(words)),
             Next::SayAndRestart(words) => {
                 say(&words);
@@ -255,6 +267,17 @@ async fn log_in<T: Transport>(
             }
         }
     }
+}
+
+/// Not on this thread, where connections wait that have logged in.
+async fn judge(proof: Proof) -> Result<Judged, Ending> {
+    let turn = CHECKED.acquire().await;
+    let judging = spawn_blocking(|| {
+        let _turn = turn;
+        proof.judge()
+    });
+    // One that panics takes its own connection with it.
+    judging.await.map_err(|_| Ending::Lost)
 }
 
 /// RFC 6120 §7

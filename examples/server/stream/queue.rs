@@ -14,9 +14,11 @@ use super::framing::Framing;
 use super::words::Fault;
 
 /// How large a buffer begins, so that what gathers under load is not copied
-/// again and again while it grows. What it grew beyond that is given back once it
-/// is written; an idle client has none.
-const KEEP: usize = 8 * 1024;
+/// again and again while it grows. An idle client has none.
+const FIRST: usize = 16 * 1024;
+
+/// What it grew beyond that is given back once it is written.
+const KEEP: usize = 64 * 1024;
 
 pub struct Queue {
     state: Mutex<State>,
@@ -118,7 +120,7 @@ impl Queue {
         }
         let before = state.waiting.len();
         if before == 0 {
-            state.waiting.reserve(KEEP);
+            state.waiting.reserve(FIRST);
         }
         write(&mut state.waiting);
         if state.waiting.len() > self.limit {

@@ -1,9 +1,10 @@
 //! What a session says: stanzas, acknowledgements, and whether its client is
 //! looked at.
 
+use std::pin::pin;
 use std::sync::Arc;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep};
 use tower_xmpp::fork;
 use tower_xmpp::host::Handled;
 use tower_xmpp::stanza::{Element, Frame, Stanza, Type, ns};
@@ -21,6 +22,10 @@ use super::{Ending, acks, hear};
 /// How much of what a client said may be under way before more is read.
 const UNDER_WAY: usize = 64;
 
+/// How much may be handled without being counted, while nobody asks: a
+/// connection need not wake for each stanza.
+const UNCOUNTED: usize = 8;
+
 /// Until the stream ends.
 pub(super) async fn talk<T: Transport>(
     entrance: &Entrance,
@@ -37,27 +42,39 @@ pub(super) async fn talk<T: Transport>(
         forking,
         owes: false,
     };
+    let idle_timeout = entrance.limits().idle_timeout;
     let mut is_pinged = false;
+    let mut silent_since = Instant::now();
+    // Set again only when it has run out: clients say much before that.
+    let mut silence = pin!(sleep(idle_timeout));
     loop {
-        let heard = timeout(entrance.limits().idle_timeout, hear(transport, queue));
+        let counts = talk.owes || talk.handled.under_way() > UNCOUNTED;
         let frame = tokio::select! {
             biased;
-            heard = heard => match heard {
-                Ok(Ok(frame)) => frame,
-                Ok(Err(ending)) => return ending,
-                Err(_) if is_pinged => return Ending::Fault(Fault::Silence),
-                Err(_) => {
+            heard = hear(transport, queue) => match heard {
+                Ok(frame) => frame,
+                Err(ending) => return ending,
+            },
+            _ = talk.handled.next(), if counts => {
+                talk.pay();
+                continue;
+            }
+            () = &mut silence => {
+                let mut left = idle_timeout.saturating_sub(silent_since.elapsed());
+                if left.is_zero() {
+                    if is_pinged {
+                        return Ending::Fault(Fault::Silence);
+                    }
                     is_pinged = true;
                     entrance.tell(talk.session, ping(entrance));
-                    continue;
+                    (silent_since, left) = (Instant::now(), idle_timeout);
                 }
-            },
-            _ = talk.handled.next() => {
-                talk.pay();
+                silence.set(sleep(left));
                 continue;
             }
         };
         is_pinged = false;
+        silent_since = Instant::now();
         let taken = match frame {
             Frame::Stanza(stanza) => talk.stanza(stanza).await,
             Frame::Nonza(element) => Box::pin(talk.nonza(&element)).await,
@@ -85,6 +102,8 @@ impl Talk<'_> {
     async fn stanza(&mut self, stanza: Stanza) -> Result<(), Fault> {
         match admit(stanza, self.session.jid()) {
             Admission::Enter(stanza) => {
+                // What is over by now is counted here, and nobody had to wake for it.
+                self.handled.count();
                 let ticket = self.entrance.say(self.session, stanza);
                 self.handled.enter(ticket);
             }

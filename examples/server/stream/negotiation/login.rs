@@ -1,10 +1,13 @@
 //! The login itself (RFC 6120 §6), in the classic profile and in SASL2
 //! (XEP-0388): what the client hears of each step, and how often it may try.
 
+use std::sync::Arc;
+
 use jid::{BareJid, NodeRef};
 use tower_xmpp::stanza::{Element, ns};
 use tracing::info;
 
+use super::super::super::accounts::Accounts;
 use super::super::super::random;
 use super::super::super::sasl::{self, Exchange, Failure, Mechanism, Refused, Step};
 use super::super::sasl2::{self, Wishes};
@@ -14,6 +17,20 @@ use super::{Negotiation, Next, Phase, Tls, Welcome};
 /// A login under way, in one of two profiles.
 pub(super) struct Attempt {
     exchange: Exchange,
+    profile: Profile,
+}
+
+/// A step of the login, to be worked out.
+pub struct Proof {
+    exchange: Exchange,
+    data: Vec<u8>,
+    accounts: Arc<Accounts>,
+    profile: Profile,
+}
+
+/// A step of the login that has been worked out.
+pub struct Judged {
+    step: Result<Step, Refused>,
     profile: Profile,
 }
 
@@ -92,10 +109,22 @@ impl Negotiation {
             Err(failure) => return self.refuse(failure.into()),
         };
         let step = match data {
-            Ok(Some(data)) => exchange.respond(&data, &self.accounts, &random::id()),
+            Ok(Some(data)) => {
+                return Next::Judge(Proof {
+                    exchange,
+                    data,
+                    accounts: self.accounts.clone(),
+                    profile,
+                });
+            }
             Ok(None) => Ok(Step::Challenge(exchange, vec![])),
             Err(failure) => Err(failure.into()),
         };
+        self.judged(Judged { step, profile })
+    }
+
+    /// A step of the login has been worked out.
+    pub fn judged(&mut self, Judged { step, profile }: Judged) -> Next {
         match (step, profile) {
             (Ok(Step::Challenge(exchange, challenge)), profile) => {
                 let xmlns = profile.namespace();
@@ -154,6 +183,21 @@ impl Negotiation {
             0 => Next::Fail(Some(said), Fault::TooManyTries),
             _ => Next::Say(vec![said]),
         }
+    }
+}
+
+impl Proof {
+    /// Takes milliseconds of computing for a password: to be called where nobody
+    /// waits for the thread.
+    pub fn judge(self) -> Judged {
+        let Self {
+            exchange,
+            data,
+            accounts,
+            profile,
+        } = self;
+        let step = exchange.respond(&data, &accounts, &random::id());
+        Judged { step, profile }
     }
 }
 

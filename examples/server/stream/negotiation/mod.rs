@@ -21,6 +21,7 @@ use super::framing::Framing;
 use super::sasl2::{self, Wishes};
 use super::words::Fault;
 use login::Attempt;
+pub use login::{Judged, Proof};
 
 /// How often one stream may fail to log in (RFC 6120 §6.4.5: between two and
 /// five).
@@ -57,7 +58,6 @@ enum Phase {
 }
 
 /// What to do about a frame. All words are elements on their own.
-#[derive(Debug)]
 pub enum Next {
     /// Write this and read on.
     Say(Vec<String>),
@@ -65,6 +65,8 @@ pub enum Next {
     SayAndRestart(String),
     /// Write this, then speak TLS.
     Secure(String),
+    /// Work this out, and tell by [`Negotiation::judged`] what came of it.
+    Judge(Proof),
     /// Make a session and answer the request with [`bound`].
     Bind(Binding),
     /// Go on with a session of this account (XEP-0198 §5).
@@ -143,8 +145,6 @@ impl Negotiation {
         self.framing.features(IN_SESSION)
     }
 
-    /// Checking a password takes milliseconds of computing: call it where
-    /// nobody waits for the thread.
     pub fn take(&mut self, frame: Frame) -> Next {
         match frame {
             Frame::Open(header) => self.open(&header),
