@@ -1,16 +1,21 @@
 //! Requests through the room, and self-pings (cases 29 to 33).
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use tower_xmpp::flow::Event;
-use tower_xmpp::stanza::{Kind, ns};
+use tower::ServiceBuilder;
+use tower_xmpp::account_muc::AccountMucLayer;
+use tower_xmpp::flow::{Event, Outcome};
+use tower_xmpp::middleware::from_fn;
+use tower_xmpp::stanza::{Element, Kind, Type, ns};
+use tower_xmpp::store::MemorySeats;
 use tower_xmpp::testkit::room::Settings;
-use tower_xmpp::testkit::xml;
+use tower_xmpp::testkit::{World, xml};
 
 use super::house::{
     ALICE, House, Overheard, ROOM, error, gone, join, ping, presence, talk, talked, together,
 };
-use super::scripted::Room;
+use super::scripted::{Room, shows};
 
 const BOB: &str = "room@muc.example/Bob";
 
@@ -334,4 +339,48 @@ fn doubt(house: &House) {
             room: ROOM.parse().unwrap(),
         },
     );
+}
+
+#[test]
+fn what_occupants_ask_of_the_account_is_answered_by_what_stands_further_in() {
+    let w = World::new();
+    let layer = AccountMucLayer::new(Arc::new(MemorySeats::default()), Arc::new(w.entropy()));
+    // In the name of whom it is about, as a host's services answer.
+    let services = from_fn("services", |envelope, next| async move {
+        let asked = envelope.as_stanza().filter(|iq| iq.is_type(&Type::Get));
+        match asked {
+            Some(iq) => Ok(Outcome::answered(
+                iq.reply().with_child(Element::new("served", "urn:example")),
+            )),
+            None => next.run(envelope).await,
+        }
+    });
+    w.host(
+        "a.example",
+        ServiceBuilder::new().layer(layer).layer(services),
+    );
+    w.host("muc.example", ());
+    let [alice, bob] = [ALICE, BOB].map(|occupant| w.bind(occupant));
+    let phone = w.session("alice@a.example/phone");
+    phone.send(join(ALICE));
+    alice.expect("<presence from='alice@a.example'/>");
+    alice.send(shows("none", "participant", &[110]));
+    phone.take_all();
+    for (name, namespace) in [
+        ("vCard", ns::VCARD),
+        ("vcard", ns::VCARD4),
+        ("pubsub", ns::PUBSUB),
+        ("query", ns::DISCO_INFO),
+        ("query", ns::DISCO_ITEMS),
+    ] {
+        bob.send(xml!(
+            "<iq to='alice@a.example' type='get' id='c'><{name} xmlns='{namespace}'/></iq>"
+        ));
+        bob.expect(
+            "<iq from='alice@a.example' type='result' id='c'><served xmlns='urn:example'/></iq>",
+        );
+    }
+    bob.send("<iq to='alice@a.example' type='get' id='v'><query xmlns='jabber:iq:version'/></iq>");
+    bob.expect(error("iq", "alice@a.example", "v", "service-unavailable"));
+    w.finish();
 }

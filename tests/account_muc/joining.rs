@@ -1,5 +1,6 @@
 //! Sessions come (cases 1 to 12 of the digest).
 
+use tower_xmpp::testkit::room::Creation;
 use tower_xmpp::testkit::xml;
 
 use super::house::{
@@ -194,5 +195,23 @@ fn the_last_session_that_leaves_takes_the_account_with_it_and_others_do_not() {
     desk.expect(gone(ALICE, &[110]));
     bob.expect(gone(ALICE, &[]));
     assert_eq!(house.seats(), ["Bob bob@b.example/x"]);
+    house.w.finish();
+}
+
+#[test]
+fn a_room_that_a_session_creates_is_its_to_configure() {
+    let house = House::with_rooms(|settings| settings.creation = Creation::Locked);
+    let [phone] = house.alice(["phone"]);
+    phone.send(join(ALICE));
+    phone.expect(presence(ALICE, &[110, 201]));
+    phone.expect(subject(""));
+    let bob = house.w.session("bob@b.example/x");
+    bob.send(join("room@muc.example/Bob"));
+    bob.expect(error(
+        "presence",
+        "room@muc.example/Bob",
+        "join",
+        "item-not-found",
+    ));
     house.w.finish();
 }

@@ -1,5 +1,5 @@
 //! MUC2-PAM at rooms that speak MUC2, at others, and at some that do so by
-//! halves (case 37; joins by request in general are in `bookmarks`).
+//! halves (case 37; joins by request in general are in `pam`).
 
 use std::sync::Arc;
 use std::time::Duration;
