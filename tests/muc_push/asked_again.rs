@@ -4,36 +4,16 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
-use async_trait::async_trait;
 use futures::executor::block_on;
-use jid::{BareJid, FullJid, Jid};
+use jid::{BareJid, Jid};
 use tower::{Layer, Service, service_fn};
-use tower_xmpp::flow::{Emit, Envelope, Event, Occupancy, Original, Outcome, Route, Seats};
+use tower_xmpp::flow::{Envelope, Event, Original, Outcome, Route};
 use tower_xmpp::muc_push::{MucPushAccountLayer, Targets};
 use tower_xmpp::stanza::{Condition, Element, Stanza, StanzaError, Time, ns};
 use tower_xmpp::store::MemoryTargets;
 
 use super::house::ROOM;
-
-/// Everybody sits everywhere.
-struct AllSeats;
-
-impl Occupancy for AllSeats {
-    fn known(&self, _: &BareJid, _: &BareJid) -> bool {
-        true
-    }
-
-    fn sessions(&self, _: &BareJid, _: &BareJid) -> Vec<FullJid> {
-        Vec::new()
-    }
-}
-
-#[async_trait]
-impl Seats for AllSeats {
-    async fn doubt(&self, _: Time, _: &BareJid, _: &BareJid) -> Vec<Emit> {
-        unreachable!("nobody notifies")
-    }
-}
+use super::town::Sits;
 
 /// What the layer sends when this passes it.
 fn sent<S>(stack: &mut S, envelope: Envelope) -> Vec<Stanza>
@@ -109,7 +89,8 @@ fn of_two_open_questions_to_one_room_only_the_later_counts() {
         let store = Arc::new(MemoryTargets::default());
         let drawn = AtomicU8::new(0);
         let entropy = move |bytes: &mut [u8]| bytes.fill(drawn.fetch_add(1, Ordering::Relaxed));
-        let layer = MucPushAccountLayer::open(store.clone(), Arc::new(entropy), Arc::new(AllSeats));
+        let layer =
+            MucPushAccountLayer::open(store.clone(), Arc::new(entropy), Arc::new(Sits(true)));
         let bottom = |_: Envelope| async { Ok::<_, Infallible>(Outcome::of(Original::Routed)) };
         let mut stack = block_on(layer).unwrap().layer(service_fn(bottom));
         let (once, again) = (joins(&mut stack), joins(&mut stack));

@@ -3,37 +3,16 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use futures::executor::block_on;
-use jid::{BareJid, FullJid};
+use jid::BareJid;
 use tower::{Layer, Service, service_fn};
-use tower_xmpp::flow::{Emit, Envelope, Occupancy, Original, Outcome, Route, Seats};
+use tower_xmpp::flow::{Envelope, Original, Outcome, Route};
 use tower_xmpp::muc_push::{MucPushAccountLayer, Target, Targets};
 use tower_xmpp::stanza::{Condition, Stanza, Time};
 use tower_xmpp::store::MemoryTargets;
 
 use super::house::ROOM;
-use super::town::notification;
-
-/// Nobody sits anywhere.
-struct NoSeats;
-
-impl Occupancy for NoSeats {
-    fn known(&self, _: &BareJid, _: &BareJid) -> bool {
-        false
-    }
-
-    fn sessions(&self, _: &BareJid, _: &BareJid) -> Vec<FullJid> {
-        Vec::new()
-    }
-}
-
-#[async_trait]
-impl Seats for NoSeats {
-    async fn doubt(&self, _: Time, _: &BareJid, _: &BareJid) -> Vec<Emit> {
-        unreachable!("there is nothing to doubt")
-    }
-}
+use super::town::{Sits, notification};
 
 #[test]
 fn a_lost_seat_is_forgotten_by_both_sides_with_the_next_notification() {
@@ -49,7 +28,7 @@ fn a_lost_seat_is_forgotten_by_both_sides_with_the_next_notification() {
     };
     block_on(store.put(kept)).unwrap();
     let entropy = Arc::new(|_: &mut [u8]| {});
-    let layer = MucPushAccountLayer::open(store.clone(), entropy, Arc::new(NoSeats));
+    let layer = MucPushAccountLayer::open(store.clone(), entropy, Arc::new(Sits(false)));
     let bottom = |_: Envelope| async { Ok::<_, Infallible>(Outcome::of(Original::Routed)) };
     let mut stack = block_on(layer).unwrap().layer(service_fn(bottom));
     let asked = notification("alice@a.example", "n");
