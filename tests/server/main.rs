@@ -21,6 +21,7 @@ mod offline;
 mod pep;
 mod presence;
 mod process;
+mod resuming;
 mod rooms;
 mod sasl2;
 mod scripts;
