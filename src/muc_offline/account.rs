@@ -9,7 +9,9 @@ use crate::flow::{
     Bookmarks, Emit, Envelope, Event, Incident, Occupancy, Original, Outcome, Reach, Route, Side,
     Stage,
 };
-use crate::middleware::{Fault, Feature, Next, Questions, Scope, Shell, Sieve, decided, report};
+use crate::middleware::{
+    Fault, Feature, Glance, Next, Questions, Scope, Shell, Sieve, decided, report,
+};
 use crate::stanza::{Condition, Kind, MessageType, Stanza, StanzaError, Time, Type, ns};
 
 use super::form::{self, Ask};
@@ -147,6 +149,16 @@ impl Feature for MucOfflineAccount {
         }
     }
 
+    /// Most of what rooms send goes to sessions that sit there, as a layer outside
+    /// has found out.
+    #[inline]
+    fn glance(&self, envelope: &Envelope) -> Glance {
+        match envelope.as_stanza() {
+            Some(stanza) if is_mail(stanza) && is_spoken_for(envelope) => Glance::Unconcerned,
+            _ => Glance::Handle,
+        }
+    }
+
     async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
         let route = envelope.route.clone();
         let Some(stanza) = envelope.as_stanza() else {
@@ -200,10 +212,8 @@ impl MucOfflineAccount {
         let Some(stanza) = envelope.as_stanza() else {
             return next.run(envelope).await;
         };
-        // A layer outside has said who gets it.
-        let is_spoken_for = envelope.facts.reach != Reach::Rfc;
         let mail = match stanza.from().map(Jid::to_bare) {
-            _ if is_spoken_for => Ok(Mail::Joined),
+            _ if is_spoken_for(&envelope) => Ok(Mail::Joined),
             None => Ok(Mail::Stranger),
             Some(room) => self.judge(account, &room, stanza).await,
         };
@@ -363,6 +373,11 @@ const NAME: &str = "muc_offline_account";
 #[inline]
 fn is_mail(message: &Stanza) -> bool {
     message.message_type() == MessageType::Groupchat && message.to().is_none_or(Jid::is_bare)
+}
+
+/// A layer outside has said who gets it.
+fn is_spoken_for(envelope: &Envelope) -> bool {
+    envelope.facts.reach != Reach::Rfc
 }
 
 fn is_room(jid: &Jid) -> bool {
