@@ -19,8 +19,8 @@
 //!  sessions, s2s, rooms
 //! ```
 //!
-//! * **To embed layers in a server**, read [`host`]: four steps and a contract.
-//!   `examples/minimal.rs` is the smallest host, `examples/server/` a whole one.
+//! * **To embed layers in a server**, read [`host`]: four steps, a contract, and the
+//!   smallest host, whole. `examples/server/` is one in earnest.
 //! * **To test stanza flows**, of a server, of these layers or of a client,
 //!   read [`testkit`]: several parties, no sockets, no sleeps.
 //! * **To write a layer**, read [`middleware`]; `examples/custom_layer.rs` is

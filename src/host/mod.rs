@@ -48,6 +48,14 @@
 //! two stanzas from one sender to one recipient never overtake each other,
 //! and a slow store delays its own account alone. Which lane a pass takes
 //! stands at [`Route`](crate::flow::Route).
+//!
+//! # The smallest host
+//!
+//! `examples/minimal.rs`, whole; `examples/README.md` goes on from there.
+//!
+//! ```
+#![doc = include_str!("../../examples/minimal.rs")]
+//! ```
 
 mod carry;
 mod conduct;

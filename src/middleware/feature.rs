@@ -11,6 +11,49 @@ use super::{Next, Scope};
 ///
 /// State that outlives a pass lives in `self`; stacks built from one
 /// [`Shell`](super::Shell) share it.
+///
+/// One that counts the messages for which nobody was there:
+///
+/// ```
+/// use std::sync::Arc;
+/// use std::sync::atomic::{AtomicU64, Ordering};
+/// use tower_xmpp::flow::{Envelope, Original, Outcome, Route};
+/// use tower_xmpp::middleware::{Fault, Feature, Next, Shell};
+/// use tower_xmpp::stanza::Kind;
+/// use tower_xmpp::testkit::{World, xml};
+///
+/// #[derive(Default)]
+/// struct Missed(AtomicU64);
+///
+/// impl Feature for Missed {
+///     fn name(&self) -> &'static str {
+///         "missed"
+///     }
+///
+///     fn concerns(&self, envelope: &Envelope) -> bool {
+///         let kind = envelope.as_stanza().map(|stanza| stanza.kind());
+///         matches!(envelope.route, Route::ToAccount(_)) && kind == Some(Kind::Message)
+///     }
+///
+///     async fn handle(self: Arc<Self>, envelope: Envelope, next: Next) -> Result<Outcome, Fault> {
+///         let outcome = next.run(envelope).await?;
+///         if !matches!(outcome.original, Original::Delivered(_)) {
+///             self.0.fetch_add(1, Ordering::Relaxed);
+///         }
+///         Ok(outcome)
+///     }
+/// }
+///
+/// let layer = Shell::of(Missed::default());
+/// let missed = layer.feature().clone();
+/// let w = World::new();
+/// w.host("a.example", layer);
+/// let bob = w.session("bob@a.example/x");
+/// bob.send(xml!("<message to='alice@a.example' type='chat' id='m1'><body>hi</body></message>"));
+/// bob.expect("<message type='error' id='m1'/>");
+/// assert_eq!(missed.0.load(Ordering::Relaxed), 1);
+/// w.finish();
+/// ```
 pub trait Feature: Send + Sync + 'static {
     /// What can concern the feature at all. [`concerns`](Feature::concerns)
     /// is not asked about anything else.

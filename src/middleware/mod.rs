@@ -57,7 +57,8 @@
 //! # let _ = stack;
 //! ```
 //!
-//! For more, implement [`Feature`]: see `examples/custom_layer.rs`.
+//! For more, implement [`Feature`], whose documentation has one;
+//! `examples/custom_layer.rs` is another, with what it announces.
 
 mod contain;
 mod disco;
