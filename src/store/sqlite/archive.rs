@@ -12,23 +12,22 @@ use crate::archive::{
 use crate::stanza::Time;
 
 use super::error::Failed;
+use super::inbox::Inbox;
+use super::moment::Awaited;
 use super::recent::{Doubt, Place, Recent};
 use super::syncs::{Pending, Then};
 use super::work::{Queue, Read, Staff, Worker, workers};
 use super::write::Desk;
-use super::writer::Write;
+use super::writer::Work;
 use super::{SqliteError, read};
 
 /// Archives in a file. The [module](crate::store::sqlite) says how it works.
 #[derive(Debug)]
 pub struct SqliteArchive {
-    writes: Arc<Queue<Write>>,
+    writes: Arc<Inbox>,
     reads: Arc<Queue<Read>>,
     recent: Arc<Recent>,
 }
-
-/// With so many that wait for the writer, who brings another waits as well.
-const BACKLOG: usize = 1_024;
 
 /// The bounds of a [`SqliteArchive`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +69,28 @@ impl SqliteArchive {
         Ok((archive, workers))
     }
 
+    /// Hands a message to the writer.
+    fn take_in(&self, row: Row) -> Result<Taken, SqliteError> {
+        self.recent.take_in(&row.owner, &row.id, |place| {
+            if place.doubt == Doubt::None
+                && !place.in_trouble
+                && let Some(durable) = self.writes.push_message(&row, place)?
+            {
+                return Ok(Taken::Accepted(position(place), durable));
+            }
+            let (accept, accepted) = oneshot::channel();
+            let (tell, told) = oneshot::channel();
+            let work = appending(row.clone(), place, self.recent.clone(), accept, tell);
+            self.writes.push(work)?;
+            let in_trouble = place.in_trouble;
+            Ok(Taken::Waiting(Waiting {
+                accepted,
+                told,
+                in_trouble,
+            }))
+        })
+    }
+
     /// Lets the writer do something, and waits until that is durable.
     async fn write<T: Send + 'static>(
         &self,
@@ -83,7 +104,7 @@ impl SqliteArchive {
                         tell: Then::Call(Box::new(move |synced| {
                             let _ = tell.send(synced.map(|()| done));
                         })),
-                        place: None,
+                        places: Vec::new(),
                     }),
                     Err(error) => {
                         // Who asked may have gone away.
@@ -119,26 +140,16 @@ impl SqliteArchive {
 #[async_trait]
 impl ArchiveStore for SqliteArchive {
     async fn append(&self, row: Row) -> Result<Accepted, ArchiveError> {
-        let (tell, told) = oneshot::channel();
-        let is_crowded = self.writes.waiting() >= BACKLOG;
-        let (place, accepted) = self.recent.take_in(row, |row, place| {
-            let recent = self.recent.clone();
-            if place.doubt == Doubt::None && !is_crowded && !place.in_trouble {
-                let write = appending(row, place, recent, None, tell);
-                self.writes.push_for_later(write)?;
-                return Ok((place, None));
-            }
-            let (accept, accepted) = oneshot::channel();
-            let write = appending(row, place, recent, Some(accept), tell);
-            self.writes.push(write)?;
-            Ok((place, Some(accepted)))
-        })?;
-        let position = match accepted {
-            Some(accepted) => accepted.await.map_err(|_| SqliteError::NoWorker)??,
-            None => position(place),
+        let waiting = match self.take_in(row)? {
+            Taken::Accepted(position, durable) => return Ok(Accepted::until(position, durable)),
+            Taken::Waiting(waiting) => waiting,
         };
-        let durable = async move { told.await.map_err(|_| SqliteError::NoWorker)? };
-        if place.in_trouble {
+        let position = waiting
+            .accepted
+            .await
+            .map_err(|_| SqliteError::NoWorker)??;
+        let durable = async move { waiting.told.await.map_err(|_| SqliteError::NoWorker)? };
+        if waiting.in_trouble {
             durable.await?;
             return Ok(Accepted::at(position));
         }
@@ -211,15 +222,29 @@ impl ArchiveStore for SqliteArchive {
     }
 }
 
-/// Appends a row. Who waits for its place is told about that; who does not, is
-/// told with the rest what became of it.
+/// A message that was handed to the writer.
+enum Taken {
+    /// It has its place.
+    Accepted(Position, Awaited),
+    /// The writer has to look first, or has much to do.
+    Waiting(Waiting),
+}
+
+/// What is to be known of a message that waits for its place.
+struct Waiting {
+    accepted: oneshot::Receiver<Result<Position, ArchiveError>>,
+    told: oneshot::Receiver<Result<(), ArchiveError>>,
+    in_trouble: bool,
+}
+
+/// Appends a row whose sender waits for its place.
 fn appending(
     row: Row,
     place: Place,
     recent: Arc<Recent>,
-    accept: Option<oneshot::Sender<Result<Position, ArchiveError>>>,
+    accept: oneshot::Sender<Result<Position, ArchiveError>>,
     tell: oneshot::Sender<Result<(), ArchiveError>>,
-) -> Write {
+) -> Work {
     Box::new(move |desk| {
         let appended = desk
             .map_err(ArchiveError::from)
@@ -231,19 +256,19 @@ fn appending(
             recent.set_trouble(true);
         }
         // Who asked may have gone away.
-        match (appended, accept) {
-            (Ok(there), accept) => {
-                let position = there.unwrap_or_else(|| position(place));
-                let _ = accept.map(|accept| accept.send(Ok(position)));
-                return Some(Pending {
+        match appended {
+            Ok(there) => {
+                let _ = accept.send(Ok(there.unwrap_or_else(|| position(place))));
+                Some(Pending {
                     tell: Then::Sender(tell),
-                    place: there.is_none().then_some(place),
-                });
+                    places: Vec::from_iter(there.is_none().then_some(place)),
+                })
             }
-            (Err(error), Some(accept)) => drop(accept.send(Err(error))),
-            (Err(error), None) => drop(tell.send(Err(error))),
+            Err(error) => {
+                let _ = accept.send(Err(error));
+                None
+            }
         }
-        None
     })
 }
 

@@ -71,9 +71,12 @@
 //! [`new_id`]: crate::archive::new_id
 
 mod archive;
+mod batch;
 #[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
 mod changes;
 mod error;
+mod inbox;
+mod moment;
 mod read;
 mod recent;
 #[cfg(feature = "muc-offline")]

@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
-use std::hash::BuildHasher;
+use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jid::BareJid;
 
-use crate::archive::{Row, TOKEN_LENGTH};
+use crate::archive::TOKEN_LENGTH;
 
 use super::SqliteError;
 
@@ -48,8 +48,30 @@ struct State {
     last: i64,
     settled: i64,
     in_trouble: bool,
-    ids: HashMap<u64, Known>,
-    owners: HashMap<u64, Known>,
+    ids: Hashes,
+    owners: Hashes,
+}
+
+type Hashes = HashMap<u64, Known, BuildHasherDefault<Hashed>>;
+
+/// What are hashes already, nobody need hash again.
+#[derive(Default)]
+struct Hashed(u64);
+
+impl Hasher for Hashed {
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// What is known of an ID, or of an owner.
@@ -77,16 +99,18 @@ impl Recent {
     /// Takes a message in: `push` hands it to the writer, with its place.
     pub(super) fn take_in<T>(
         &self,
-        row: Row,
-        push: impl FnOnce(Row, Place) -> Result<T, SqliteError>,
+        owner: &BareJid,
+        id: &str,
+        push: impl FnOnce(Place) -> Result<T, SqliteError>,
     ) -> Result<T, SqliteError> {
-        let id = self.hasher.hash_one((&row.owner, &row.id));
-        let owner = self.hasher.hash_one(&row.owner);
+        let is_ours = is_one_of_ours(id);
+        let owner = self.hasher.hash_one(owner);
+        let id = self.hasher.hash_one((owner, id));
         // Held meanwhile, so that places and the writer's queue have one order.
         let mut state = self.lock();
         let doubt = match state.ids.contains_key(&id) {
             true => Doubt::Likely,
-            false if is_one_of_ours(&row.id) => Doubt::None,
+            false if is_ours => Doubt::None,
             false => Doubt::Maybe,
         };
         let place = Place {
@@ -96,7 +120,7 @@ impl Recent {
             id,
             owner,
         };
-        let pushed = push(row, place)?;
+        let pushed = push(place)?;
         state.last = place.number;
         let State { ids, owners, .. } = &mut *state;
         for known in [ids.entry(id), owners.entry(owner)] {
@@ -149,7 +173,7 @@ impl Recent {
     }
 }
 
-fn forget(all: &mut HashMap<u64, Known>, key: u64) {
+fn forget(all: &mut Hashes, key: u64) {
     if let Entry::Occupied(mut known) = all.entry(key) {
         known.get_mut().messages -= 1;
         if known.get().messages == 0 {
@@ -182,65 +206,55 @@ pub(super) fn is_random(id: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::archive::Direction;
-    use crate::stanza::Time;
 
     /// One of ours.
     const ID: &str = "-abcdefghijklmnopqrstuvwxyz";
 
-    fn row(owner: &str, id: &str) -> Row {
-        let owner: BareJid = owner.parse().expect("a bare JID");
-        let wire = &b"<message/>"[..];
-        Row::new(
-            owner.clone(),
-            id,
-            Time::from_secs(0),
-            owner,
-            Direction::Incoming,
-            wire,
-        )
+    fn take(recent: &Recent, owner: &str, id: &str) -> Place {
+        let taken = recent.take_in(&jid(owner), id, Ok);
+        taken.expect("it is taken")
+    }
+
+    fn jid(owner: &str) -> BareJid {
+        owner.parse().expect("a bare JID")
     }
 
     #[test]
     fn only_random_ids_that_are_new_are_beyond_doubt_until_all_before_is_settled() {
         let recent = Recent::after(7);
         let take = |owner, id| {
-            let place = recent.take_in(row(owner, id), |_, place| Ok(place));
-            place.map(|place| (place.number, place.doubt))
+            let place = take(&recent, owner, id);
+            (place.number, place.doubt)
         };
-        assert_eq!(take("alice@a.example", ID), Ok((8, Doubt::None)));
-        assert_eq!(take("bob@a.example", ID), Ok((9, Doubt::None)));
-        assert_eq!(take("alice@a.example", "token1"), Ok((10, Doubt::Maybe)));
-        assert_eq!(take("alice@a.example", ID), Ok((11, Doubt::Likely)));
-        assert_eq!(take("alice@a.example", "token1"), Ok((12, Doubt::Likely)));
-        assert_eq!(take("alice@a.example", "-1"), Ok((13, Doubt::Maybe)));
+        assert_eq!(take("alice@a.example", ID), (8, Doubt::None));
+        assert_eq!(take("bob@a.example", ID), (9, Doubt::None));
+        assert_eq!(take("alice@a.example", "token1"), (10, Doubt::Maybe));
+        assert_eq!(take("alice@a.example", ID), (11, Doubt::Likely));
+        assert_eq!(take("alice@a.example", "token1"), (12, Doubt::Likely));
+        assert_eq!(take("alice@a.example", "-1"), (13, Doubt::Maybe));
         recent.settled(11);
-        assert_eq!(take("alice@a.example", ID), Ok((14, Doubt::None)));
-        assert_eq!(take("alice@a.example", "token1"), Ok((15, Doubt::Likely)));
-        assert!(!recent.has(&"bob@a.example".parse().expect("a bare JID")));
-        assert!(recent.has(&"alice@a.example".parse().expect("a bare JID")));
+        assert_eq!(take("alice@a.example", ID), (14, Doubt::None));
+        assert_eq!(take("alice@a.example", "token1"), (15, Doubt::Likely));
+        assert!(!recent.has(&jid("bob@a.example")));
+        assert!(recent.has(&jid("alice@a.example")));
     }
 
     #[test]
     fn what_the_writer_does_not_get_takes_no_place() {
         let recent = Recent::after(0);
-        let refused = recent.take_in(row("alice@a.example", ID), |_, _| {
+        let refused = recent.take_in(&jid("alice@a.example"), ID, |_| {
             Err::<(), _>(SqliteError::Overloaded)
         });
         assert_eq!(refused, Err(SqliteError::Overloaded));
-        let taken = recent.take_in(row("alice@a.example", ID), |_, place| Ok(place));
-        let taken = taken.expect("it is taken");
+        let taken = take(&recent, "alice@a.example", ID);
         assert_eq!((taken.number, taken.doubt), (1, Doubt::None));
     }
 
     #[test]
     fn what_could_not_be_written_is_forgotten_and_nothing_else() {
         let recent = Recent::after(0);
-        let take = |owner, id| {
-            let place = recent.take_in(row(owner, id), |_, place| Ok(place));
-            place.expect("it is taken")
-        };
-        let alice: BareJid = "alice@a.example".parse().expect("a bare JID");
+        let take = |owner, id| take(&recent, owner, id);
+        let alice = jid("alice@a.example");
         let first = take("alice@a.example", "token1");
         let second = take("alice@a.example", "token2");
         recent.forget([second]);
@@ -261,10 +275,7 @@ mod tests {
     #[test]
     fn while_nothing_gets_to_the_disk_each_place_says_so() {
         let recent = Recent::after(0);
-        let is_in_trouble = || {
-            let place = recent.take_in(row("alice@a.example", ID), |_, place| Ok(place));
-            place.expect("it is taken").in_trouble
-        };
+        let is_in_trouble = || take(&recent, "alice@a.example", ID).in_trouble;
         assert!(!is_in_trouble());
         recent.set_trouble(true);
         assert!(is_in_trouble());

@@ -1,7 +1,7 @@
 //! What is committed, and waits for the disk.
 
 use std::io;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::channel::oneshot;
@@ -9,22 +9,39 @@ use futures::channel::oneshot;
 use crate::archive::ArchiveError;
 
 use super::SqliteError;
+use super::moment::Moment;
 use super::recent::Place;
 
 /// What is told when something is on the disk, or will never be.
 pub(super) enum Then {
-    /// Whoever appended a message.
+    /// Whoever appended messages of a batch.
+    Moment(Arc<Moment>),
+    /// Whoever appended a message and waited for its place.
     Sender(oneshot::Sender<Result<(), ArchiveError>>),
     Call(Box<dyn FnOnce(Result<(), SqliteError>) + Send>),
 }
 
-impl Then {
+impl Pending {
     pub(super) fn told(self, what: Result<(), SqliteError>) {
-        match self {
+        match (self.tell, what) {
+            (Then::Moment(moment), Ok(())) => moment.kept(),
+            (Then::Moment(moment), Err(error)) => {
+                moment.lost(self.places.iter().map(|place| place.number), &error);
+            }
             // Who asked may have gone away.
-            Self::Sender(sender) => drop(sender.send(what.map_err(ArchiveError::from))),
-            Self::Call(call) => call(what),
+            (Then::Sender(sender), what) => drop(sender.send(what.map_err(ArchiveError::from))),
+            (Then::Call(call), what) => call(what),
         }
+    }
+
+    /// Whether those that wait for this moment are told.
+    pub(super) fn is_of(&self, moment: &Arc<Moment>) -> bool {
+        matches!(&self.tell, Then::Moment(mine) if Arc::ptr_eq(mine, moment))
+    }
+
+    /// How much this is.
+    pub(super) fn count(&self) -> usize {
+        self.places.len().max(1)
     }
 }
 
@@ -36,8 +53,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Something that was written and is not known to be on the disk.
 pub(super) struct Pending {
     pub(super) tell: Then,
-    /// Where a message was put that goes again if the disk refuses it.
-    pub(super) place: Option<Place>,
+    /// Where messages were put that go again if the disk refuses them.
+    pub(super) places: Vec<Place>,
 }
 
 /// Between the writer, which commits, and a worker that does nothing but wait
@@ -119,7 +136,7 @@ impl Syncs {
                 true => sync().map_err(named),
                 false => Err(SqliteError::Other("the log is damaged".to_owned())),
             };
-            let is_much = committed.len() >= MUCH;
+            let is_much = committed.iter().map(Pending::count).sum::<usize>() >= MUCH;
             let refused = match synced {
                 Ok(()) => {
                     tell(committed, &Ok(()));
@@ -177,7 +194,7 @@ impl Syncs {
 /// Tells everybody the same.
 pub(super) fn tell(pending: Vec<Pending>, what: &Result<(), SqliteError>) {
     for one in pending {
-        one.tell.told(what.clone());
+        one.told(what.clone());
     }
 }
 

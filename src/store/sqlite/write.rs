@@ -2,16 +2,18 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 
 use jid::BareJid;
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql, params};
 
 use crate::archive::{ArchiveError, Direction, Position, Preferences, Row};
 use crate::stanza::Time;
 
+use super::batch::Line;
 use super::error::Failed;
 use super::recent::{Doubt, is_random};
-use super::settle::{settle, settled};
+use super::settle::{Unsettled, settled};
 use super::{SqliteError, read};
 
 /// The writing connection, and what it knows by heart.
@@ -21,28 +23,32 @@ pub(super) struct Desk {
     quota: u64,
     /// What is known by heart of archives. It is forgotten only when nothing is
     /// left to settle: what there is to know stands in the indexes then.
-    owners: HashMap<BareJid, i64>,
-    archives: HashMap<i64, Known>,
+    owners: HashMap<String, Owner>,
+    /// How many messages of an archive the indexes have; asked for only when
+    /// they grow.
+    archives: HashMap<i64, u64>,
     /// Whether what is known by heart may be wrong.
     in_doubt: bool,
     /// The newest place that was written to.
     last: i64,
     /// Messages that the indexes do not have yet.
-    unsettled: usize,
+    unsettled: Unsettled,
     /// All up to this place is in the indexes.
     settled: i64,
 }
 
-#[derive(Clone, Copy)]
-struct Known {
-    /// How many messages the indexes have; asked for only when they grow.
-    messages: Option<u64>,
+struct Owner {
+    number: i64,
     /// The newest time in the archive.
     latest: i64,
 }
 
 /// Owners known by heart, at most; then they are looked up anew.
 const KNOWN: usize = 10_000;
+
+/// Messages that one statement inserts, at most: beginning and ending it is a third of
+/// what one costs.
+pub(super) const MESSAGES: usize = 8;
 
 /// Messages that are written before the indexes are brought up to date, if
 /// nobody asks sooner. The more there are, the fewer pages are written for
@@ -66,7 +72,7 @@ impl Desk {
             archives: HashMap::new(),
             in_doubt: true,
             last,
-            unsettled: 0,
+            unsettled: Unsettled::default(),
             settled: 0,
         };
         desk.begin()?;
@@ -89,7 +95,7 @@ impl Desk {
         self.owners.clear();
         self.archives.clear();
         self.settled = settled(&self.connection)?;
-        self.unsettled = 1;
+        self.unsettled = Unsettled::load(&self.connection, self.settled)?;
         self.settle()?;
         self.in_doubt = false;
         Ok(())
@@ -128,20 +134,21 @@ impl Desk {
     /// Brings the indexes up to date, and drops the oldest where an archive has
     /// grown too large.
     pub(super) fn settle(&mut self) -> Result<(), Failed> {
-        if self.unsettled == 0 {
+        if self.unsettled.len() == 0 {
             return Ok(());
         }
         // Until all of it is done.
         let was_in_doubt = std::mem::replace(&mut self.in_doubt, true);
-        for (owner, grown) in settle(&self.connection, self.settled, self.last)? {
+        let unsettled = &mut self.unsettled;
+        for (owner, grown) in unsettled.settle(&self.connection, self.settled, self.last)? {
             self.grow(owner, grown)?;
         }
-        (self.unsettled, self.settled, self.in_doubt) = (0, self.last, was_in_doubt);
+        (self.settled, self.in_doubt) = (self.last, was_in_doubt);
         Ok(())
     }
 
     fn settle_if_much(&mut self) -> Result<(), Failed> {
-        match self.unsettled >= UNSETTLED || self.owners.len() >= KNOWN {
+        match self.unsettled.len() >= UNSETTLED || self.owners.len() >= KNOWN {
             true => self.settle(),
             false => Ok(()),
         }?;
@@ -163,7 +170,6 @@ impl Desk {
         if doubt == Doubt::Likely {
             self.settle()?;
         }
-        let owner = self.owner(&row.owner)?;
         if doubt != Doubt::None && read::get(&self.connection, &row.owner, &row.id)?.is_some() {
             // It may be one of those that are too many.
             self.settle()?;
@@ -173,42 +179,63 @@ impl Desk {
                 None => {}
             }
         }
-        if doubt != Doubt::None && !is_random(&row.id) && self.is_spent(owner, &row.id)? {
-            return Err(taken(row));
+        if doubt != Doubt::None && !is_random(&row.id) {
+            let owner = self.owner(row.owner.as_str())?.number;
+            if self.is_spent(owner, &row.id)? {
+                return Err(taken(row));
+            }
         }
-        self.last = self.last.max(place);
-        let latest = self.latest(owner)?.max(row.at.micros());
-        // The first slash ends the bare JID (RFC 7622 §3.1).
-        let with = row.with.as_str();
-        let (peer, resource) = match with.split_once('/') {
-            Some((peer, resource)) => (peer, Some(resource)),
-            None => (with, None),
-        };
-        let outgoing = row.direction == Direction::Outgoing;
-        self.statement(
-            "INSERT INTO message
-             (position, owner, id, at, latest, peer, resource, outgoing, type, message_id, stanza)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        )?
-        .execute(params![
-            place,
-            owner,
-            row.id,
-            row.at.micros(),
-            latest,
-            peer,
-            resource,
-            outgoing,
-            read::type_number(row.type_),
-            row.message_id,
-            &*row.stanza,
-        ])
-        .map_err(Failed::from)?;
-        self.unsettled += 1;
-        if let Some(known) = self.archives.get_mut(&owner) {
-            known.latest = latest;
-        }
+        self.append_all(&[Line::of(row, place)])?;
         Ok(None)
+    }
+
+    /// Puts messages at the ends of their archives, all of them or none. Nothing has
+    /// their IDs.
+    pub(super) fn append_all(&mut self, lines: &[Line<'_>]) -> Result<(), Failed> {
+        let appended = self.try_to_append(lines);
+        // Else what is known by heart may have more than the file.
+        self.in_doubt |= appended.is_err();
+        appended
+    }
+
+    fn try_to_append(&mut self, lines: &[Line<'_>]) -> Result<(), Failed> {
+        let mut numbers = Vec::with_capacity(lines.len());
+        for line in lines {
+            let owner = self.owner(line.owner)?;
+            owner.latest = owner.latest.max(line.at.micros());
+            numbers.push((owner.number, owner.latest));
+        }
+        let mut statement = self.statement(insert_sql(lines.len()))?;
+        let mut column = 0;
+        let mut bind = |value: &dyn ToSql| {
+            column += 1;
+            statement.raw_bind_parameter(column, value)
+        };
+        for (line, (owner, latest)) in lines.iter().zip(&numbers) {
+            let (peer, resource) = line.peer();
+            let values: [&dyn ToSql; 11] = [
+                &line.place,
+                owner,
+                &line.id,
+                &line.at.micros(),
+                latest,
+                &peer,
+                &resource,
+                &(line.direction == Direction::Outgoing),
+                &read::type_number(line.type_),
+                &line.message_id,
+                &line.stanza,
+            ];
+            values.into_iter().try_for_each(&mut bind)?;
+        }
+        statement.raw_execute()?;
+        drop(statement);
+        for (line, (owner, latest)) in lines.iter().zip(numbers) {
+            let numbers = [owner, line.place, line.at.micros(), latest];
+            self.unsettled.add(numbers, line.id, line.peer().0);
+            self.last = self.last.max(line.place);
+        }
+        Ok(())
     }
 
     /// Messages that were accepted and will not be kept go again; their IDs
@@ -286,7 +313,9 @@ impl Desk {
                 }
             };
             let dropped = self.drop_until(*owner, until.unwrap_or(i64::MAX))?;
-            self.forget(*owner, dropped);
+            if let Some(messages) = self.archives.get_mut(owner) {
+                *messages = messages.saturating_sub(dropped);
+            }
             gone += dropped;
             left -= i64::try_from(dropped).unwrap_or(STEP);
             if is_cut || left <= 0 {
@@ -306,7 +335,7 @@ impl Desk {
         owner: &BareJid,
         preferences: &Preferences,
     ) -> Result<(), Failed> {
-        let number = self.owner(owner)?;
+        let number = self.owner(owner.as_str())?.number;
         let xml = preferences.to_element().to_xml();
         self.statement("UPDATE owner SET preferences = ?2 WHERE number = ?1")?
             .execute(params![number, xml])?;
@@ -315,48 +344,43 @@ impl Desk {
 
     pub(super) fn remove(&mut self, owner: &BareJid) -> Result<(), Failed> {
         self.settle()?;
-        let number = self.owner(owner)?;
+        let number = self.owner(owner.as_str())?.number;
         self.drop_until(number, i64::MAX)?;
         self.statement("DELETE FROM spent WHERE owner = ?1")?
             .execute([number])?;
         self.statement("DELETE FROM owner WHERE number = ?1")?
             .execute([number])?;
-        self.owners.remove(owner);
+        self.owners.remove(owner.as_str());
         self.archives.remove(&number);
         Ok(())
     }
 
-    /// The number of an owner, who gets one if there is none.
-    fn owner(&mut self, jid: &BareJid) -> Result<i64, Failed> {
-        if let Some(number) = self.owners.get(jid) {
-            return Ok(*number);
+    /// What is known of an owner, who gets a number if there is none.
+    fn owner(&mut self, jid: &str) -> Result<&mut Owner, Failed> {
+        if !self.owners.contains_key(jid) {
+            let owner = self.learn(jid)?;
+            self.owners.insert(jid.to_owned(), owner);
         }
-        self.statement("INSERT INTO owner (jid) VALUES (?1) ON CONFLICT DO NOTHING")?
-            .execute([jid.as_str()])?;
-        let number = self
-            .statement("SELECT number FROM owner WHERE jid = ?1")?
-            .query_row([jid.as_str()], |row| row.get(0))?;
-        self.owners.insert(jid.clone(), number);
-        Ok(number)
+        // It is there by now.
+        self.owners.get_mut(jid).ok_or(SqliteError::Row.into())
     }
 
-    /// The newest time in an archive.
-    fn latest(&mut self, owner: i64) -> Result<i64, Failed> {
-        if let Some(known) = self.archives.get(&owner) {
-            return Ok(known.latest);
-        }
+    fn learn(&self, jid: &str) -> Result<Owner, Failed> {
+        self.statement("INSERT INTO owner (jid) VALUES (?1) ON CONFLICT DO NOTHING")?
+            .execute([jid])?;
+        let number = self
+            .statement("SELECT number FROM owner WHERE jid = ?1")?
+            .query_row([jid], |row| row.get(0))?;
         let latest: Option<i64> = self
             .statement(
                 "SELECT latest FROM by_owner WHERE owner = ?1 ORDER BY position DESC LIMIT 1",
             )?
-            .query_row([owner], |row| row.get(0))
+            .query_row([number], |row| row.get(0))
             .optional()?;
-        let known = Known {
-            messages: None,
+        Ok(Owner {
+            number,
             latest: latest.unwrap_or(i64::MIN),
-        };
-        self.archives.insert(owner, known);
-        Ok(known.latest)
+        })
     }
 
     fn is_spent(&self, owner: i64, id: &str) -> Result<bool, Failed> {
@@ -367,8 +391,7 @@ impl Desk {
 
     /// An archive has grown; if it is too large now, the oldest go.
     fn grow(&mut self, owner: i64, grown: u64) -> Result<(), Failed> {
-        let known = self.archives.get(&owner).and_then(|known| known.messages);
-        let messages = match known {
+        let messages = match self.archives.get(&owner) {
             Some(messages) => messages + grown,
             None => self
                 .statement("SELECT count(*) FROM by_owner WHERE owner = ?1")?
@@ -380,9 +403,7 @@ impl Desk {
                 self.drop_until(owner, young)?;
             }
         }
-        if let Some(known) = self.archives.get_mut(&owner) {
-            known.messages = Some(messages.min(self.quota));
-        }
+        self.archives.insert(owner, messages.min(self.quota));
         Ok(())
     }
 
@@ -394,14 +415,6 @@ impl Desk {
             )?
             .query_row([owner, many], |row| row.get(0))
             .optional()?)
-    }
-
-    /// So many messages of an owner are gone.
-    fn forget(&mut self, owner: i64, gone: u64) {
-        let known = self.archives.get_mut(&owner);
-        if let Some(messages) = known.and_then(|known| known.messages.as_mut()) {
-            *messages = messages.saturating_sub(gone);
-        }
     }
 
     /// Drops an owner's messages before a position, and keeps in mind the IDs
@@ -438,6 +451,22 @@ impl fmt::Debug for Desk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Desk")
     }
+}
+
+/// Inserts so many messages. A statement that fails takes the transaction with it, and
+/// so needs no way back of its own.
+fn insert_sql(messages: usize) -> &'static str {
+    const COLUMNS: &str = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    static SQL: LazyLock<[String; MESSAGES]> = LazyLock::new(|| {
+        std::array::from_fn(|more| {
+            let more = format!(", {COLUMNS}").repeat(more);
+            format!(
+                "INSERT OR ROLLBACK INTO message (position, owner, id, at, latest, peer, \
+                 resource, outgoing, type, message_id, stanza) VALUES {COLUMNS}{more}"
+            )
+        })
+    });
+    &SQL[messages - 1]
 }
 
 fn taken(row: &Row) -> ArchiveError {

@@ -1,25 +1,27 @@
 //! The one writer: takes in what comes, and commits when the disk is free.
 
-use std::collections::VecDeque;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::SqliteError;
+use super::batch::{Batch, Step};
+use super::inbox::{Hunger, Inbox, Taken};
 use super::recent::Recent;
-use super::syncs::{Pending, Syncs, tell};
-use super::work::{Queue, Taken};
-use super::write::Desk;
+use super::syncs::{Pending, Syncs, Then, tell};
+use super::write::{Desk, MESSAGES};
 
 /// Something to be written: it writes into the open transaction, or learns why
 /// there is none, and leaves behind what wants to know whether that got to
 /// the disk.
-pub(super) type Write = Box<dyn FnOnce(Result<&mut Desk, SqliteError>) -> Option<Pending> + Send>;
+pub(super) type Work = Box<dyn FnOnce(Result<&mut Desk, SqliteError>) -> Option<Pending> + Send>;
 
-/// One transaction's worth, so that who came first need not wait for all.
-const BATCH: usize = 512;
+/// With so much in it a transaction takes no more, so that who came first need not
+/// wait for all.
+const FULL: usize = 512;
 
 pub(super) struct Writer {
-    queue: Arc<Queue<Write>>,
+    inbox: Arc<Inbox>,
     syncs: Arc<Syncs>,
     recent: Arc<Recent>,
     desk: Desk,
@@ -33,13 +35,13 @@ pub(super) struct Writer {
 
 impl Writer {
     pub(super) fn new(
-        queue: Arc<Queue<Write>>,
+        inbox: Arc<Inbox>,
         syncs: Arc<Syncs>,
         recent: Arc<Recent>,
         desk: Desk,
     ) -> Self {
         Self {
-            queue,
+            inbox,
             syncs,
             recent,
             settled: desk.settled(),
@@ -54,15 +56,19 @@ impl Writer {
     /// While the disk is waited for, the transaction stays open and what comes
     /// is accepted into it: nobody's message waits for the disk to go on.
     pub(super) fn run(&mut self) {
+        let mut done = None;
         loop {
-            let awaits_disk = !self.open.is_empty() || self.on_trial;
-            let may_go_on = || awaits_disk && self.syncs.is_idle() || self.syncs.has_refused();
-            let most = BATCH.saturating_sub(self.open.len());
-            match self
-                .queue
-                .take_unless(most, may_go_on, || !self.syncs.is_idle())
-            {
-                Taken::Jobs(batch) => self.write(batch),
+            let in_it: usize = self.open.iter().map(Pending::count).sum();
+            let awaits_disk = in_it > 0 || self.on_trial;
+            let hunger = || match self.syncs.is_idle() {
+                _ if self.syncs.has_refused() => None,
+                true if awaits_disk => None,
+                _ if in_it >= FULL => Some(Hunger::None),
+                true => Some(Hunger::Much),
+                false => Some(Hunger::Some),
+            };
+            match self.inbox.take(done.take(), hunger) {
+                Taken::Batch(batch) => done = Some(self.write(batch)),
                 Taken::Nothing => {}
                 Taken::Over => break self.end(),
             }
@@ -87,22 +93,80 @@ impl Writer {
     }
 
     /// Writes a batch into the open transaction. Where SQLite gives that up
-    /// half way (a full disk, say), the rest of the batch gets another.
-    fn write(&mut self, batch: VecDeque<Write>) {
+    /// half way (a full disk, say), the rest of the batch gets another. Returns the
+    /// batch, emptied.
+    fn write(&mut self, mut batch: Batch) -> Batch {
         let mut begun = Ok(());
-        for job in batch {
-            if begun.is_ok() && !self.desk.is_open() {
-                begun = self.desk.begin().map_err(SqliteError::from);
-            }
-            let desk = begun.clone().map(|()| &mut self.desk);
-            let written = catch_unwind(AssertUnwindSafe(|| job(desk)));
-            self.open.extend(written.ok().flatten());
-            if begun.is_ok() && !self.desk.is_open() {
-                self.commit();
+        let mut steps = batch.take_steps();
+        for step in steps.drain(..) {
+            match step {
+                Step::Work(work) => self.work(work, &mut begun),
+                Step::Messages(mut messages) => {
+                    while !messages.is_empty() {
+                        let end = messages.end.min(messages.start + MESSAGES);
+                        self.append(&batch, messages.start..end, &mut begun);
+                        messages.start = end;
+                    }
+                }
             }
         }
         if self.open.is_empty() {
             // Nobody waits for what is in it, if anything is.
+            self.commit();
+        }
+        batch.emptied(steps)
+    }
+
+    fn work(&mut self, work: Work, begun: &mut Result<(), SqliteError>) {
+        self.begin(begun);
+        let desk = begun.clone().map(|()| &mut self.desk);
+        let written = catch_unwind(AssertUnwindSafe(|| work(desk)));
+        self.open.extend(written.ok().flatten());
+        self.give_up(begun);
+    }
+
+    /// Appends some messages of a batch.
+    fn append(
+        &mut self,
+        batch: &Batch,
+        messages: Range<usize>,
+        begun: &mut Result<(), SqliteError>,
+    ) {
+        let Some(moment) = batch.moment() else {
+            return;
+        };
+        self.begin(begun);
+        let lines: Vec<_> = batch.lines(messages.clone()).collect();
+        let appended = begun.clone().and_then(|()| {
+            let append = AssertUnwindSafe(|| self.desk.append_all(&lines));
+            Ok(catch_unwind(append).unwrap_or(Err(SqliteError::NoWorker.into()))?)
+        });
+        let places = || batch.places(messages.clone());
+        match (appended, self.open.last_mut()) {
+            (Ok(()), Some(last)) if last.is_of(moment) => last.places.extend(places()),
+            (Ok(()), _) => self.open.push(Pending {
+                tell: Then::Moment(moment.clone()),
+                places: places().collect(),
+            }),
+            (Err(error), _) => {
+                self.recent.forget(places());
+                self.recent.set_trouble(true);
+                moment.lost(places().map(|place| place.number), &error);
+            }
+        }
+        self.give_up(begun);
+    }
+
+    /// Begins a transaction, if none is open.
+    fn begin(&mut self, begun: &mut Result<(), SqliteError>) {
+        if begun.is_ok() && !self.desk.is_open() {
+            *begun = self.desk.begin().map_err(SqliteError::from);
+        }
+    }
+
+    /// If SQLite has given up the transaction, so do we.
+    fn give_up(&mut self, begun: &Result<(), SqliteError>) {
+        if begun.is_ok() && !self.desk.is_open() {
             self.commit();
         }
     }
@@ -119,7 +183,7 @@ impl Writer {
                 if self.settled > settled {
                     self.recent.settled(self.settled);
                 }
-                let has_message = pending.iter().any(|one| one.place.is_some());
+                let has_message = pending.iter().any(|one| !one.places.is_empty());
                 self.on_trial |= has_message && self.recent.is_in_trouble();
                 if !pending.is_empty() {
                     self.syncs.push(pending);
@@ -142,20 +206,21 @@ impl Writer {
             tell(refused.into_iter().map(|(one, _)| one).collect(), &Ok(()));
             return;
         }
-        let places = refused.iter().filter_map(|(one, _)| one.place);
+        let places = refused.iter().flat_map(|(one, _)| &one.places);
         // If even this fails, all of it is gone with the next crash, and they
         // have been told so.
         let _ = self.desk.take_back(places.map(|place| place.number));
         self.lose(refused.iter().map(|(one, _)| one));
         for (one, error) in refused {
-            one.tell.told(Err(error));
+            one.told(Err(error));
         }
     }
 
     /// This is not kept, and what comes next is not believed to be until it is on
     /// the disk.
     fn lose<'a>(&mut self, pending: impl Iterator<Item = &'a Pending>) {
-        self.recent.forget(pending.filter_map(|one| one.place));
+        self.recent
+            .forget(pending.flat_map(|one| one.places.iter().copied()));
         self.recent.set_trouble(true);
         self.on_trial = false;
     }
@@ -170,7 +235,7 @@ impl std::fmt::Debug for Writer {
 /// Whoever waits for a writer that is gone is told.
 impl Drop for Writer {
     fn drop(&mut self) {
-        self.queue.leave();
+        self.inbox.leave();
         self.syncs.close();
     }
 }
@@ -188,7 +253,6 @@ mod tests {
 
     use super::super::recent::Place;
     use super::super::schema;
-    use super::super::syncs::Then;
     use super::*;
     use crate::archive::{Direction, Row};
     use crate::stanza::Time;
@@ -196,7 +260,7 @@ mod tests {
     /// A writer whose disk does what a test says.
     struct Scene {
         file: PathBuf,
-        queue: Arc<Queue<Write>>,
+        inbox: Arc<Inbox>,
         recent: Arc<Recent>,
         /// What becomes of the next waits for the disk, one after the other.
         disk: Sender<io::Result<()>>,
@@ -209,13 +273,13 @@ mod tests {
             let file = std::env::temp_dir().join(name);
             let connection = schema::open_writer(&file, None).expect("it opens");
             schema::log(&connection, &file).expect("there is a log");
-            let (queue, syncs) = (Arc::new(Queue::new(100, 1)), Arc::new(Syncs::default()));
+            let (inbox, syncs) = (Arc::new(Inbox::new(100)), Arc::new(Syncs::default()));
             let desk = Desk::open(connection, 1_000, 0).expect("a new file");
             let recent = Arc::new(Recent::after(0));
-            let mut writer = Writer::new(queue.clone(), syncs.clone(), recent.clone(), desk);
+            let mut writer = Writer::new(inbox.clone(), syncs.clone(), recent.clone(), desk);
             let (disk, done) = channel();
             let done = Mutex::new(done);
-            let nudged = queue.clone();
+            let nudged = inbox.clone();
             let threads = vec![
                 std::thread::spawn(move || writer.run()),
                 std::thread::spawn(move || {
@@ -226,7 +290,7 @@ mod tests {
             ];
             Self {
                 file,
-                queue,
+                inbox,
                 recent,
                 disk,
                 threads,
@@ -237,7 +301,9 @@ mod tests {
         fn append(&self, number: usize) -> Receiver<Result<(), SqliteError>> {
             let (accept, accepted) = channel();
             let (tell, told) = channel();
-            let write = |row: Row, place: Place| -> Write {
+            let row = row(number);
+            let (owner, id) = (row.owner.clone(), row.id.clone());
+            let write = |place: Place| -> Work {
                 Box::new(move |desk| {
                     let desk = desk.expect("a transaction");
                     let there = desk.append(&row, place.number, place.doubt);
@@ -247,12 +313,12 @@ mod tests {
                         tell: Then::Call(Box::new(move |synced| {
                             let _ = tell.send(synced);
                         })),
-                        place: Some(place),
+                        places: vec![place],
                     })
                 })
             };
-            let push = |row, place| self.queue.push(write(row, place));
-            let pushed = self.recent.take_in(row(number), push);
+            let push = |place| self.inbox.push(write(place));
+            let pushed = self.recent.take_in(&owner, &id, push);
             pushed.expect("there is room");
             accepted.recv().expect("it is accepted");
             told
@@ -270,7 +336,7 @@ mod tests {
 
     impl Drop for Scene {
         fn drop(&mut self) {
-            self.queue.close();
+            self.inbox.close();
             self.disk = channel().0;
             for thread in self.threads.drain(..) {
                 thread.join().expect("it does not panic");
