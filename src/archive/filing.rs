@@ -50,7 +50,9 @@ impl Filed {
     /// Adds it to what became of the message.
     pub(super) fn add_to(self, outcome: &mut Outcome) {
         // In front of what the message leads to, so before its acknowledgement.
-        outcome.emits.splice(0..0, self.notice);
+        if let Some(notice) = self.notice {
+            outcome.emits.insert(0, notice);
+        }
         outcome.settling.extend(self.settling);
         for incident in self.incidents {
             report(outcome, incident);
@@ -72,7 +74,7 @@ impl Archive {
         else {
             return Filed::default();
         };
-        let Some(owner) = route.owner().map(Jid::to_bare) else {
+        let Some(owner) = route.owner_bare() else {
             return Filed::default();
         };
         let direction = match &*route {

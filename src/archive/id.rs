@@ -58,7 +58,10 @@ pub fn computed_id(token: &str, message_id: &str) -> Option<String> {
 /// It tells nothing about the archive (XEP-0359 §6). The first character is
 /// in no token, so an ID that a client computes can never be one of these.
 pub fn new_id(entropy: &dyn Entropy) -> String {
-    format!("-{}", entropy.token(TOKEN_LENGTH))
+    let mut id = String::with_capacity(1 + TOKEN_LENGTH);
+    id.push('-');
+    id.push_str(&entropy.token(TOKEN_LENGTH));
+    id
 }
 
 /// Whether this can be a session's token.
