@@ -81,6 +81,8 @@ pub struct Reader {
 enum State {
     /// The next thing must be a stream header.
     Header,
+    /// The header was the end of the stream, too, which the scan says next.
+    Ending,
     /// Between two top-level elements.
     Idle,
     InStanza(Box<Assembly>),
@@ -176,14 +178,18 @@ impl Reader {
             _ => {}
         }
         loop {
-            if matches!(self.state, State::Header) && self.seen == self.done {
-                self.skip_blank();
-            }
-            if matches!(self.state, State::Idle)
-                && self.seen == self.done
-                && let Some(stanza) = self.at_once()
-            {
-                return Ok(Some(Frame::Stanza(stanza)));
+            if self.seen == self.done {
+                // Whitespace keeps a stream alive (RFC 6120 §4.6.1). It may still
+                // arrive where a new header is awaited, though XML allows none
+                // before a declaration.
+                if matches!(self.state, State::Header | State::Idle) {
+                    self.pass(blanks(&self.buffer[self.done..]));
+                }
+                if matches!(self.state, State::Idle)
+                    && let Some(stanza) = self.at_once()
+                {
+                    return Ok(Some(Frame::Stanza(stanza)));
+                }
             }
             // One byte more than allowed shows that it is too much.
             let allowed = self.limits.stanza_bytes.saturating_add(1);
@@ -191,10 +197,11 @@ impl Reader {
             let mut rest = &self.buffer[self.seen..stop];
             let piece = self.scan.next(&mut rest, false);
             self.seen = stop - rest.len();
-            let Some(piece) = piece? else {
-                if self.seen - self.done > self.limits.stanza_bytes {
-                    return Err(StreamError::PolicyViolation(Limit::StanzaBytes));
-                }
+            let piece = piece?;
+            if self.seen - self.done > self.limits.stanza_bytes {
+                return Err(StreamError::PolicyViolation(Limit::StanzaBytes));
+            }
+            let Some(piece) = piece else {
                 if self.buffered() == 0 {
                     self.buffer = Vec::new();
                     (self.done, self.seen) = (0, 0);
@@ -210,7 +217,6 @@ impl Reader {
 
     /// The next stanza, if all of it is there already and the scan has seen nothing of it.
     fn at_once(&mut self) -> Option<Stanza> {
-        self.pass(blanks(&self.buffer[self.done..]));
         let rest = &self.buffer[self.done..];
         let allowed = rest.len().min(self.limits.stanza_bytes);
         let (stanza, length) = assemble::at_once(
@@ -237,7 +243,10 @@ impl Reader {
             (Piece::Start(start), State::Header) => {
                 let header = header(&start)?;
                 self.content = Some(header.content.clone()).filter(|content| !content.is_empty());
-                self.state = State::Idle;
+                self.state = match self.buffer[..self.seen].ends_with(b"/>") {
+                    true => State::Ending,
+                    false => State::Idle,
+                };
                 self.forget(start.end);
                 Ok(Some(Frame::Open(header)))
             }
@@ -264,11 +273,6 @@ impl Reader {
                 Ok(Some(Frame::Close))
             }
             (Piece::Text { blank: false }, State::Idle) => Err(StreamError::BadFormat),
-            (Piece::Text { .. }, State::Idle) => {
-                let skipped = blanks(&self.buffer[self.done..self.seen]);
-                self.forget(self.origin + skipped);
-                Ok(None)
-            }
             _ => Ok(None),
         }
     }
@@ -306,13 +310,6 @@ impl Reader {
     fn forget(&mut self, at: usize) {
         self.done += at - self.origin;
         self.origin = at;
-    }
-
-    /// Whitespace that keeps an authenticated stream alive may still arrive
-    /// where a new header is awaited; XML allows none before a declaration.
-    fn skip_blank(&mut self) {
-        self.done += blanks(&self.buffer[self.done..]);
-        self.seen = self.done;
     }
 
     fn fail(&mut self, state: State) {

@@ -334,6 +334,48 @@ fn a_peer_may_send_more_once_it_is_known_but_never_more_than_at_all() {
 }
 
 #[test]
+fn a_stanza_may_have_as_many_bytes_as_allowed_and_not_one_more() {
+    // Plain, left to rxml, and no stanza.
+    for xml in ["<message id='1'/>", "<message id = '1'/>", "<r h='1'/>"] {
+        for length in [1, xml.len()] {
+            let read = |allowed| {
+                let mut reader = opened();
+                reader.set_stanza_bytes(allowed);
+                for chunk in xml.as_bytes().chunks(length) {
+                    reader.push(chunk);
+                    if let Some(frame) = reader.next()? {
+                        return Ok(Some(frame));
+                    }
+                }
+                Ok(None)
+            };
+            assert!(matches!(read(xml.len()), Ok(Some(_))), "{xml}");
+            let refused = StreamError::PolicyViolation(Limit::StanzaBytes);
+            assert_eq!(read(xml.len() - 1).err(), Some(refused), "{xml}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_its_header_closes_holds_no_stanza() {
+    let xml = [&OPEN[..OPEN.len() - 1], "/><presence/>"].concat();
+    for length in [1, xml.len()] {
+        let mut reader = Reader::new(SMALL);
+        let mut frames = Vec::new();
+        for chunk in xml.as_bytes().chunks(length) {
+            reader.push(chunk);
+            while let Some(frame) = reader.next().unwrap() {
+                frames.push(frame);
+            }
+        }
+        assert!(
+            matches!(frames[..], [Frame::Open(_), Frame::Close]),
+            "{frames:?}"
+        );
+    }
+}
+
+#[test]
 fn a_stream_restarts_and_keeps_what_came_early() {
     let mut reader = opened();
     reader
