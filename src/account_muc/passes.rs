@@ -179,6 +179,8 @@ impl AccountMuc {
             // It comes from no room, or from none that the account knows.
             return Glance::Unconcerned;
         };
+        // `only_listens` promises that: there is nobody here to carry them out.
+        debug_assert!(visited.commands.is_empty());
         match (visited.result, visited.original) {
             (None, _) => Glance::Handle,
             (Some(Err(what)), _) => Glance::Ends(broken(what)),

@@ -160,18 +160,22 @@ impl Pool {
 /// one's were, since of what several accounts hear all but the first are only
 /// compared, and what is kept is copied to a place of its size.
 fn written<R>(stanza: &Stanza, look: impl FnOnce(&[u8]) -> R) -> R {
-    /// What stays allocated; more than nearly all stanzas need.
-    const ROOM: usize = 16 * 1024;
-    thread_local! {
-        static WIRE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-    }
     WIRE.with_borrow_mut(|wire| {
+        // Whatever a panic left there.
         wire.clear();
         stanza.write_without_to(wire, Form::Stream);
         let seen = look(wire);
+        wire.clear();
         wire.shrink_to(ROOM);
         seen
     })
+}
+
+/// How much of [`WIRE`] stays allocated; more than nearly all stanzas need.
+const ROOM: usize = 16 * 1024;
+
+thread_local! {
+    static WIRE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
 }
 
 /// The hash of what is a hash already.
@@ -310,6 +314,17 @@ mod tests {
         assert_eq!(pool.len(), 1, "it was kept apart");
         pool.let_go(later);
         assert_eq!(pool.len(), 0);
+    }
+
+    #[test]
+    fn a_large_stanza_leaves_no_large_buffer_behind() {
+        let pool = Pool::default();
+        for length in [10, 10 * ROOM] {
+            let message = Stanza::message().with_text_child("body", &"a".repeat(length));
+            assert!(pool.keep(&message).len() > length);
+            let room = WIRE.with_borrow(Vec::capacity);
+            assert!((1..=ROOM).contains(&room), "{room}");
+        }
     }
 
     #[test]
