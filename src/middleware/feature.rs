@@ -67,20 +67,21 @@ pub trait Feature: Send + Sync + 'static {
         OnFailure::StepOver
     }
 
-    /// Whether [`handle`](Feature::handle) has anything to do for this
-    /// stanza. Asked for every stanza of the server that is in the
-    /// [`SCOPE`](Feature::SCOPE): look at the head, at
-    /// [`mentions`](crate::stanza::Stanza::mentions), then at your state;
+    /// Whether the feature has anything to do for this stanza. Asked for every
+    /// stanza of the server that is in the [`SCOPE`](Feature::SCOPE): look at the
+    /// head, at [`mentions`](crate::stanza::Stanza::mentions), then at your state;
     /// never at the children's insides, and do not allocate.
     fn concerns(&self, envelope: &Envelope) -> bool;
 
-    /// Does what takes no more than a look, where it does: nothing is waited for,
-    /// nothing is sent besides what goes on, and what becomes of that does not
-    /// matter here. The original then goes on without the boxes that
+    /// Looks at a stanza that concerns the feature, and says whether that was all.
+    /// It may change the feature's state, tell inner layers something or end the
+    /// stanza; it cannot wait, change the stanza, or learn what becomes of it.
+    /// What is done here needs neither the boxes nor the copy of the envelope that
     /// [`handle`](Feature::handle) takes.
     ///
     /// Not everything that concerns the feature comes by here, so `handle` must
-    /// be able to do all of it.
+    /// be able to do all of it. A panic is dealt with as
+    /// [`on_failure`](Feature::on_failure) says.
     #[inline]
     fn glance(&self, envelope: &Envelope) -> Glance {
         let _ = envelope;
@@ -123,11 +124,15 @@ pub enum Glance {
     /// There is more to do than that, and nothing of it has been done:
     /// [`handle`](Feature::handle) is called.
     Handle,
-    /// It does not concern the feature after all: it goes on as it came.
+    /// It does not concern the feature after all: it goes on as it came. So
+    /// [`concerns`](Feature::concerns) may say yes too often, where to be certain
+    /// would take as long as the look does.
     Unconcerned,
-    /// That was all: it goes on, and inner layers are told this.
+    /// That was all: it goes on, and inner layers are told these facts instead of
+    /// the envelope's. So begin with a clone of those.
     GoesOn(Facts),
-    /// That was all: it ends here.
+    /// That was all: it ends here, and this became of it. Emits get the layer's
+    /// name as those of `handle` do.
     Ends(Outcome),
 }
 
