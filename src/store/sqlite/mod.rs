@@ -75,6 +75,7 @@ mod batch;
 #[cfg(any(feature = "account-muc", feature = "muc-offline", feature = "muc-push"))]
 mod changes;
 mod error;
+mod expiry;
 mod inbox;
 mod moment;
 mod read;
