@@ -7,7 +7,7 @@ use std::sync::Arc;
 use common::{Bottom, a_copy, alice, chat, from_alice, pass};
 use tower_layer::Layer;
 use tower_xmpp::flow::{Envelope, Facts, Original, Outcome, Route, Stage};
-use tower_xmpp::middleware::{Fault, Feature, Glance, Next, OnFailure, Shell};
+use tower_xmpp::middleware::{Fault, Feature, Glance, Next, OnFailure, Shell, together};
 use tower_xmpp::stanza::Condition;
 
 /// Looks like this; what it handles, it adds an emit to.
@@ -93,6 +93,23 @@ fn what_ends_at_a_look_is_kept_from_the_inner_layers_and_its_emits_bear_the_laye
     };
     assert_eq!(emit.by, Some("looks"));
     assert!(emit.trail.met("looks", &Route::FromSession(alice())));
+}
+
+#[test]
+fn an_inner_layer_looks_at_what_an_outer_one_tells() {
+    let told = |envelope: &Envelope| match envelope.facts.wanted {
+        true => Glance::Ends(Outcome::of(Original::Consumed)),
+        false => Glance::Unconcerned,
+    };
+    let bottom = Bottom::default();
+    let mut both = together((looks(wanted), looks(told))).layer(bottom.clone());
+    let outcome = pass(&mut both, from_alice(chat())).unwrap();
+    assert_eq!(outcome.original, Original::Consumed);
+    assert_eq!(bottom.count(), 0);
+
+    let mut inner_first = together((looks(told), looks(wanted))).layer(bottom.clone());
+    let _ = pass(&mut inner_first, from_alice(chat())).unwrap();
+    assert!(facts(&bottom)[0].wanted);
 }
 
 #[test]

@@ -20,9 +20,9 @@ use super::lock;
 
 /// The kept stanzas, each of which holds no lock but that of its shard.
 ///
-/// None is kept for long after its last machine let it go: [`sweep`](Pool::sweep)
-/// sees to that, and to what is said in a room, which goes as fast as it comes,
-/// [`let_go`](Pool::let_go).
+/// None is kept for long after its last machine let it go: a
+/// [`sweep`](Pool::sweep) finds it. What is said in a room goes as fast as it comes,
+/// so it does not wait for one: [`let_go`](Pool::let_go).
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     shards: [Mutex<Shard>; SHARDS],

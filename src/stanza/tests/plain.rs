@@ -123,6 +123,32 @@ fn a_stanza_that_is_cut_anywhere_is_waited_for() {
     assert!(is_plain(xml));
 }
 
+#[test]
+fn each_ascii_character_in_each_place_means_the_same_to_rxml() {
+    for byte in 0..128_u8 {
+        let c = char::from(byte);
+        for xml in [
+            format!("<{c}message/>"),
+            format!("<message{c}a='b'/>"),
+            format!("<message a{c}='b'/>"),
+            format!("<message a={c}b'/>"),
+            format!("<message a='{c}'/>"),
+            format!("<message a='b'{c}/>"),
+            format!("<message a='b'/{c}>"),
+            format!("<message><{c}/></message>"),
+            format!("<message><a{c}b></a{c}b></message>"),
+            format!("<message>{c}a</message>"),
+            format!("<message>&{c}lt;</message>"),
+            format!("<message>]{c}]></message>"),
+            format!("<message>]]{c}></message>"),
+            format!("<message></{c}message>"),
+            format!("<message></message{c}>"),
+        ] {
+            at_once(xml.as_bytes());
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
