@@ -8,11 +8,12 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 use std::time::Duration;
 
+use crate::middleware::Hashed;
 use crate::stanza::{Form, Kind, Stanza, Time};
 
 use super::hash::Secret;
@@ -176,26 +177,6 @@ const ROOM: usize = 16 * 1024;
 
 thread_local! {
     static WIRE: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
-
-/// The hash of what is a hash already.
-#[derive(Debug, Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
 }
 
 impl Kept {

@@ -64,6 +64,8 @@ mod contain;
 mod disco;
 mod feature;
 mod functions;
+#[allow(dead_code, reason = "used by features, which may all be off")]
+mod hashed;
 mod next;
 mod pending;
 mod questions;
@@ -79,6 +81,8 @@ pub(crate) use contain::panic_text;
 pub use contain::report;
 pub use feature::{Fault, Feature, Glance, OnFailure};
 pub use functions::{Filter, FromFn, Verdict, filter, from_fn};
+#[allow(unused_imports, reason = "used by features, which may all be off")]
+pub(crate) use hashed::Hashed;
 pub use next::Next;
 pub use pending::{Pending, PendingFull, PendingLimits};
 pub use questions::Questions;

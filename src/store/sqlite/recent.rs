@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::{Entry, RandomState};
-use std::hash::{BuildHasher, BuildHasherDefault, Hasher};
+use std::hash::{BuildHasher, BuildHasherDefault};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use jid::BareJid;
 
 use crate::archive::TOKEN_LENGTH;
+use crate::middleware::Hashed;
 
 use super::SqliteError;
 
@@ -53,26 +54,6 @@ struct State {
 }
 
 type Hashes = HashMap<u64, Known, BuildHasherDefault<Hashed>>;
-
-/// What are hashes already, nobody need hash again.
-#[derive(Default)]
-struct Hashed(u64);
-
-impl Hasher for Hashed {
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
 
 /// What is known of an ID, or of an owner.
 #[derive(Default)]
