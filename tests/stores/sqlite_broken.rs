@@ -1,6 +1,7 @@
 //! Files that are full, locked, damaged or not there.
 
 use std::fs;
+use std::path::Path;
 
 use futures::executor::block_on;
 use rusqlite::Connection;
@@ -8,6 +9,14 @@ use tower_xmpp::archive::{ArchiveError, ArchiveStore, Page};
 use tower_xmpp::store::{SqliteArchive, SqliteError, SqliteSettings};
 
 use super::running::{Folder, Running, alice, append, ids, refused, row};
+
+/// A new file that may become 60 kB larger than it is.
+fn open_with_little_room(file: &Path) -> Running {
+    drop(Running::open(file));
+    let mut settings = SqliteSettings::default();
+    settings.file_bytes = Some(fs::metadata(file).expect("it is there").len() + 60_000);
+    Running::open_with(file, settings)
+}
 
 #[test]
 fn a_full_disk_is_named_and_what_fits_later_is_taken() {
@@ -36,10 +45,7 @@ fn a_full_disk_is_named_and_what_fits_later_is_taken() {
 fn what_was_taken_before_the_disk_was_full_is_found_though_there_is_no_room_for_indexes() {
     let folder = Folder::new();
     let file = folder.file("archive");
-    drop(Running::open(&file));
-    let mut settings = SqliteSettings::default();
-    settings.file_bytes = Some(fs::metadata(&file).expect("it is there").len() + 60_000);
-    let store = Running::open_with(&file, settings);
+    let store = open_with_little_room(&file);
     let durable: Vec<_> = (0..1_000)
         .filter(|number| append(&store, *number).is_ok())
         .collect();
@@ -64,10 +70,7 @@ fn what_was_taken_before_the_disk_was_full_is_found_though_there_is_no_room_for_
 fn after_a_message_for_which_there_was_no_room_others_are_refused_until_there_is() {
     let folder = Folder::new();
     let file = folder.file("archive");
-    drop(Running::open(&file));
-    let mut settings = SqliteSettings::default();
-    settings.file_bytes = Some(fs::metadata(&file).expect("it is there").len() + 60_000);
-    let store = Running::open_with(&file, settings);
+    let store = open_with_little_room(&file);
     let append = |number: usize| {
         let mut row = row(number);
         row.id = format!("-{number:026}");
