@@ -4,11 +4,12 @@ mod common;
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use common::{Bottom, chat, from_alice, pass};
-use tower::ServiceBuilder;
+use futures::FutureExt;
+use tower::{Layer, Service, ServiceBuilder};
 use tower_xmpp::archive::ArchiveLayer;
 use tower_xmpp::flow::{Envelope, Outcome};
 use tower_xmpp::middleware::{Fault, Feature, Glance, Next, Shell, from_fn};
@@ -104,6 +105,17 @@ fn stanzas_and_incidents_are_counted_per_layer() {
     );
 }
 
+#[test]
+fn a_recorder_may_run_a_stack_while_it_is_asked_for_a_counter() {
+    let counters = Counters::default();
+    counters.1.store(true, Ordering::Relaxed);
+    metrics::with_local_recorder(&counters, one_pass);
+    let counted = counters.0.lock().unwrap();
+    let looked = &counted["tower_xmpp_layer_stanzas_total looks"];
+    let looked = looked.load(Ordering::Relaxed);
+    assert_eq!(looked, 2, "its own pass counts, too");
+}
+
 #[derive(Clone, Default)]
 struct Log(Arc<Mutex<Vec<u8>>>);
 
@@ -117,9 +129,10 @@ impl Write for Log {
     }
 }
 
-/// Counters by name and label values.
+/// Counters by name and label values; and whether the next one that is asked for lets a
+/// stanza pass.
 #[derive(Default)]
-struct Counters(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
+struct Counters(Mutex<BTreeMap<String, Arc<AtomicU64>>>, AtomicBool);
 
 impl metrics::Recorder for Counters {
     fn describe_counter(
@@ -147,6 +160,14 @@ impl metrics::Recorder for Counters {
     }
 
     fn register_counter(&self, key: &metrics::Key, _: &metrics::Metadata<'_>) -> metrics::Counter {
+        if self.1.swap(false, Ordering::Relaxed) {
+            let looks = Shell::of(Looks("looks", |envelope| {
+                Glance::GoesOn(envelope.facts.clone())
+            }));
+            let mut stack = looks.layer(Bottom::default());
+            let passed = stack.call(from_alice(chat())).now_or_never();
+            assert!(passed.is_some());
+        }
         let labels = key.labels().map(metrics::Label::value);
         let name: Vec<_> = std::iter::once(key.name()).chain(labels).collect();
         let mut counters = self.0.lock().unwrap();

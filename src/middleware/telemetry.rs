@@ -34,24 +34,25 @@ pub(super) fn glanced(layer: &'static str, during: &Parts) {
 fn count(layer: &'static str) {
     use metrics::{Key, Label, Level, Metadata};
     use std::cell::RefCell;
+    use std::rc::Rc;
 
     thread_local! {
-        static KEYS: RefCell<Vec<(&'static str, Key)>> = const { RefCell::new(Vec::new()) };
+        static KEYS: RefCell<Vec<(&'static str, Rc<Key>)>> = const { RefCell::new(Vec::new()) };
     }
     const WHERE: &str = module_path!();
     const ABOUT: Metadata<'static> = Metadata::new(WHERE, Level::INFO, Some(WHERE));
 
-    KEYS.with_borrow_mut(|keys| {
-        let known = keys.iter().position(|(known, _)| *known == layer);
-        let known = known.unwrap_or_else(|| {
-            let labels = vec![Label::new("layer", layer)];
-            let key = Key::from_parts("tower_xmpp_layer_stanzas_total", labels);
-            keys.push((layer, key));
-            keys.len() - 1
-        });
-        let key = &keys[known].1;
-        metrics::with_recorder(|recorder| recorder.register_counter(key, &ABOUT)).increment(1);
+    let key = KEYS.with_borrow_mut(|keys| {
+        if let Some((_, key)) = keys.iter().find(|(known, _)| *known == layer) {
+            return key.clone();
+        }
+        let labels = vec![Label::new("layer", layer)];
+        let key = Rc::new(Key::from_parts("tower_xmpp_layer_stanzas_total", labels));
+        keys.push((layer, key.clone()));
+        key
     });
+    // No longer borrowed: a recorder may run a stack of its own.
+    metrics::with_recorder(|recorder| recorder.register_counter(&key, &ABOUT)).increment(1);
 }
 
 #[cfg(not(feature = "metrics"))]
